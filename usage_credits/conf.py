@@ -1,0 +1,251 @@
+"""The settings of this app: `USAGE_CREDITS`, read on first use and again whenever it is overridden."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, Final
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+from django.utils.module_loading import import_string
+
+from usage_credits.dsl import setting_values as values
+from usage_credits.dsl.catalogue import Catalogue
+from usage_credits.dsl.categories import DEFAULT_CATEGORIES
+from usage_credits.dsl.money import DEFAULT_CURRENCY, clean_currency
+from usage_credits.dsl.packs import CreditPack
+from usage_credits.dsl.periods import DEFAULT_MINIMUM
+from usage_credits.dsl.plans import SubscriptionPlan
+from usage_credits.dsl.rounding import DEFAULT_ROUNDING, Rounding, check_rounding
+from usage_credits.dsl.setting_values import Hook, Listed, TransferPolicy
+from usage_credits.dsl.wallet_options import clean_asset
+from usage_credits.exceptions import InvalidValue
+
+SETTING: Final = "USAGE_CREDITS"
+
+
+class InvalidSetting(InvalidValue, ImproperlyConfigured):
+    """A setting is refused; `field` is its key within USAGE_CREDITS."""
+
+
+class UnimportableSetting(InvalidSetting):
+    """A dotted path in the settings cannot be imported, or what it names is not what the key needs."""
+
+
+READERS: Final[Mapping[str, Callable[[object, str], Any]]] = {
+    "OPERATIONS": values.read_list,
+    "CREDIT_PACKS": values.read_list,
+    "SUBSCRIPTION_PLANS": values.read_list,
+    "CALLBACKS": values.read_callbacks,
+    "LOW_BALANCE_THRESHOLD": values.read_threshold,
+    "DEFAULT_ASSET": clean_asset,
+    "DEFAULT_CURRENCY": clean_currency,
+    "ROUNDING": check_rounding,
+    "ALLOW_NEGATIVE_BALANCE": values.read_flag,
+    "FULFILLMENT_GRACE_PERIOD": values.read_grace,
+    "MIN_FULFILLMENT_PERIOD": values.read_duration,
+    "ADDITIONAL_CATEGORIES": values.read_categories,
+    "TRANSFER_EXPIRATION_POLICY": values.read_transfer_policy,
+    "HOLD_TTL": values.read_duration,
+    "FORMATTER": values.read_hook,
+    "OWNER_RESOLVER": values.read_hook,
+    "CUSTOMER_ATTRIBUTES": values.read_hook,
+}
+"""What reads each key; its value becomes the field of the same name in lower case."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings as the app reads them: checked, typed, with their defaults. Get them with `current()`."""
+
+    operations: Listed = ()
+    """Definitions of OPERATIONS as given; read them through `catalogue`."""
+    credit_packs: Listed = ()
+    """Definitions of CREDIT_PACKS as given; read them through `catalogue`."""
+    subscription_plans: Listed = ()
+    """Definitions of SUBSCRIPTION_PLANS as given; read them through `catalogue`."""
+    callbacks: Mapping[str, tuple[Hook, ...]] = field(default_factory=dict)
+    """What CALLBACKS connects to each event, as given; read it through `callbacks_for`."""
+    low_balance_threshold: int | None = None
+    """Credits at or below which `low_balance_reached` is sent; None sends none."""
+    default_asset: str = "credits"
+    """The asset of packs, plans, operations and of wallets that name none."""
+    default_currency: str = DEFAULT_CURRENCY
+    """Three lower-case letters; the currency of prices that name none."""
+    rounding: Rounding = DEFAULT_ROUNDING
+    """How the exact price of an operation becomes whole credits."""
+    allow_negative_balance: bool = False
+    """Whether debits may take a balance below zero."""
+    fulfillment_grace_period: timedelta = timedelta(minutes=5)
+    """How long expiring credits outlive the date of the next award; at least a second."""
+    min_fulfillment_period: timedelta = DEFAULT_MINIMUM
+    """The shortest period a plan may have."""
+    additional_categories: tuple[str, ...] = ()
+    """Categories accepted besides the default ones."""
+    transfer_expiration_policy: TransferPolicy = "preserve"
+    """Whether transferred credits keep their expiry unless the call says otherwise."""
+    hold_ttl: timedelta = timedelta(hours=1)
+    """How long a hold stays open unless the call says otherwise."""
+    formatter: Hook | None = None
+    """Turns an amount into text, as given; `format_credits` applies it."""
+    owner_resolver: Hook | None = None
+    """Finds the owner of a request, as given; read it through `hook`."""
+    customer_attributes: Hook | None = None
+    """Says what a new Stripe customer is created with, as given; read it through `hook`."""
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """Return operations, packs and plans; raise InvalidSetting where they break a rule."""
+        try:
+            return Catalogue.of(
+                _load_list(self.operations, "OPERATIONS"),
+                _load_list(self.credit_packs, "CREDIT_PACKS"),
+                _load_list(self.subscription_plans, "SUBSCRIPTION_PLANS"),
+                default_currency=self.default_currency,
+                minimum_period=self.min_fulfillment_period,
+                grace=self.fulfillment_grace_period,
+            )
+        except InvalidSetting:
+            raise
+        except InvalidValue as error:
+            raise InvalidSetting(*error.args) from error
+
+    @cached_property
+    def categories(self) -> tuple[str, ...]:
+        """Return every accepted category: the default ones, then the additional ones."""
+        return DEFAULT_CATEGORIES + self.additional_categories
+
+    def hook(self, key: str) -> Callable[..., Any] | None:
+        """Return the callable of FORMATTER, OWNER_RESOLVER or CUSTOMER_ATTRIBUTES, or None where none is set.
+
+        A dotted path is imported on first use. Raises UnimportableSetting.
+        """
+        given: Hook | None = getattr(self, key.lower())
+        return None if given is None else _load_hook(given, key)
+
+    def callbacks_for(self, event: str) -> tuple[Callable[..., Any], ...]:
+        """Return what CALLBACKS connects to an event, imported on first use; raise UnimportableSetting."""
+        return tuple(_load_hook(hook, "CALLBACKS") for hook in self.callbacks.get(event, ()))
+
+
+def current() -> Settings:
+    """Return the settings in force.
+
+    Read once and kept until USAGE_CREDITS changes (`override_settings`); safe to call from any thread.
+    Raises InvalidSetting, whose field is the key, for the first value that is refused.
+    """
+    return _cache.get()
+
+
+def read_settings(given: object) -> tuple[dict[str, Any], list[InvalidSetting]]:
+    """Return the fields of `Settings` for a USAGE_CREDITS value, and every error; raises nothing."""
+    if not isinstance(given, Mapping):
+        return {}, [InvalidSetting(*InvalidValue.of(SETTING, given, "a mapping of keys to values").args)]
+    fields: dict[str, Any] = {}
+    errors: list[InvalidSetting] = []
+    for key, value in given.items():
+        if key not in READERS:
+            errors.append(
+                InvalidSetting(str(key), f"there is no such setting, {values.suggest(key, tuple(READERS))}")
+            )
+            continue
+        try:
+            fields[key.lower()] = READERS[key](value, key)
+        except InvalidValue as error:
+            errors.append(InvalidSetting(key, error.args[1]))
+    return fields, errors
+
+
+def unimportable(settings: Settings) -> Iterator[UnimportableSetting]:
+    """Yield an error for each callable among the settings that cannot be imported."""
+    hooks = [
+        (key, getattr(settings, key.lower()))
+        for key in ("FORMATTER", "OWNER_RESOLVER", "CUSTOMER_ATTRIBUTES")
+    ]
+    hooks += [("CALLBACKS", hook) for listed in settings.callbacks.values() for hook in listed]
+    for key, hook in hooks:
+        try:
+            _load_hook(hook, key)
+        except UnimportableSetting as error:
+            yield error
+
+
+def find_credit_pack(name: object) -> CreditPack | None:
+    """Return the pack of this name (str or Enum) in CREDIT_PACKS, or None."""
+    return current().catalogue.pack(name)
+
+
+def find_subscription_plan(name: object) -> SubscriptionPlan | None:
+    """Return the plan of this name (str or Enum) in SUBSCRIPTION_PLANS, or None."""
+    return current().catalogue.plan(name)
+
+
+def format_credits(amount: int) -> str:
+    """Return an amount as text through FORMATTER, or "N credits" where there is none."""
+    formatter = current().hook("FORMATTER")
+    return f"{amount} credits" if formatter is None else str(formatter(amount))
+
+
+class _Cache:
+    """Holds the settings from one change to the next; a change drops them, so that one place reads them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._settings: Settings | None = None
+
+    def get(self) -> Settings:
+        settings = self._settings
+        if settings is not None:
+            return settings
+        with self._lock:
+            if self._settings is None:
+                fields, errors = read_settings(getattr(django_settings, SETTING, {}))
+                if errors:
+                    raise errors[0]
+                self._settings = Settings(**fields)
+            return self._settings
+
+    def clear(self) -> None:
+        with self._lock:
+            self._settings = None
+
+
+_cache = _Cache()
+
+
+@receiver(setting_changed)
+def _forget(*, setting: str, **kwargs: object) -> None:
+    if setting == SETTING:
+        _cache.clear()
+
+
+def _load_hook(hook: Hook, key: str) -> Callable[..., Any]:
+    loaded = _import(hook, key) if isinstance(hook, str) else hook
+    if not callable(loaded):
+        raise UnimportableSetting(key, f"{hook!r} names {loaded!r}, allowed is a callable.")
+    return loaded
+
+
+def _load_list(listed: Listed, key: str) -> tuple[object, ...]:
+    if not isinstance(listed, str):
+        return listed
+    loaded = _import(listed, key)
+    if not isinstance(loaded, list | tuple):
+        raise UnimportableSetting(key, f"{listed!r} names {loaded!r}, allowed is a list or tuple.")
+    return tuple(loaded)
+
+
+def _import(path: str, key: str) -> object:
+    """Import a path; a module may fail in any way, and whichever, the error has to name the key."""
+    try:
+        return import_string(path)
+    except InvalidValue as error:
+        raise InvalidSetting(key, f"importing {path!r} failed: {error}") from error
+    except Exception as error:
+        raise UnimportableSetting(key, f"{path!r} cannot be imported: {error}") from error

@@ -1,0 +1,46 @@
+"""The categories a transaction may have without any configuration."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SIGNUP_BONUS: Final = "signup_bonus"
+REFERRAL_BONUS: Final = "referral_bonus"
+BONUS: Final = "bonus"
+SUBSCRIPTION_CREDITS: Final = "subscription_credits"
+SUBSCRIPTION_TRIAL: Final = "subscription_trial"
+SUBSCRIPTION_SIGNUP_BONUS: Final = "subscription_signup_bonus"
+SUBSCRIPTION_UPGRADE: Final = "subscription_upgrade"
+CREDIT_PACK: Final = "credit_pack"
+CREDIT_PACK_PURCHASE: Final = "credit_pack_purchase"
+CREDIT_PACK_REFUND: Final = "credit_pack_refund"
+OPERATION_CHARGE: Final = "operation_charge"
+MANUAL_ADJUSTMENT: Final = "manual_adjustment"
+CREDIT_ADDED: Final = "credit_added"
+CREDIT_DEDUCTED: Final = "credit_deducted"
+TRANSFER_IN: Final = "transfer_in"
+TRANSFER_OUT: Final = "transfer_out"
+EXPIRATION: Final = "expiration"
+REVERSAL: Final = "reversal"
+
+DEFAULT_CATEGORIES: Final[tuple[str, ...]] = (
+    SIGNUP_BONUS,
+    REFERRAL_BONUS,
+    BONUS,
+    SUBSCRIPTION_CREDITS,
+    SUBSCRIPTION_TRIAL,
+    SUBSCRIPTION_SIGNUP_BONUS,
+    SUBSCRIPTION_UPGRADE,
+    CREDIT_PACK,
+    CREDIT_PACK_PURCHASE,
+    CREDIT_PACK_REFUND,
+    OPERATION_CHARGE,
+    MANUAL_ADJUSTMENT,
+    CREDIT_ADDED,
+    CREDIT_DEDUCTED,
+    TRANSFER_IN,
+    TRANSFER_OUT,
+    EXPIRATION,
+    REVERSAL,
+)
+"""Accepted in every project; ADDITIONAL_CATEGORIES adds to them and takes none away."""
