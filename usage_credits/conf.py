@@ -143,23 +143,26 @@ def current() -> Settings:
     return _cache.get()
 
 
-def read_settings(given: object) -> tuple[dict[str, Any], list[InvalidSetting]]:
-    """Return the fields of `Settings` for a USAGE_CREDITS value, and every error; raises nothing."""
+def configured() -> tuple[Settings, list[InvalidSetting]]:
+    """Return the settings without the keys that are refused, and an error for each of those.
+
+    Reads USAGE_CREDITS afresh and raises nothing; `current()` is what the app runs on.
+    """
+    given = getattr(django_settings, SETTING, {})
     if not isinstance(given, Mapping):
-        return {}, [InvalidSetting(*InvalidValue.of(SETTING, given, "a mapping of keys to values").args)]
+        return Settings(), [
+            InvalidSetting(*InvalidValue.of(SETTING, given, "a mapping of keys to values").args)
+        ]
     fields: dict[str, Any] = {}
     errors: list[InvalidSetting] = []
     for key, value in given.items():
-        if key not in READERS:
-            errors.append(
-                InvalidSetting(str(key), f"there is no such setting, {values.suggest(key, tuple(READERS))}")
-            )
-            continue
         try:
-            fields[key.lower()] = READERS[key](value, key)
+            fields[str(key).lower()] = _reader(key)(value, key)
+        except InvalidSetting as error:
+            errors.append(error)
         except InvalidValue as error:
-            errors.append(InvalidSetting(key, error.args[1]))
-    return fields, errors
+            errors.append(InvalidSetting(*error.args))
+    return Settings(**fields), errors
 
 
 def unimportable(settings: Settings) -> Iterator[UnimportableSetting]:
@@ -205,10 +208,10 @@ class _Cache:
             return settings
         with self._lock:
             if self._settings is None:
-                fields, errors = read_settings(getattr(django_settings, SETTING, {}))
+                settings, errors = configured()
                 if errors:
                     raise errors[0]
-                self._settings = Settings(**fields)
+                self._settings = settings
             return self._settings
 
     def clear(self) -> None:
@@ -223,6 +226,13 @@ _cache = _Cache()
 def _forget(*, setting: str, **kwargs: object) -> None:
     if setting == SETTING:
         _cache.clear()
+
+
+def _reader(key: object) -> Callable[[object, str], Any]:
+    reader = READERS.get(key) if isinstance(key, str) else None
+    if reader is None:
+        raise InvalidSetting(str(key), f"there is no such setting, {values.suggest(key, tuple(READERS))}")
+    return reader
 
 
 def _load_hook(hook: Hook, key: str) -> Callable[..., Any]:

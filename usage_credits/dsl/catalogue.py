@@ -64,21 +64,26 @@ class Catalogue:
             )
         return catalogue
 
+    @property
+    def operation_names(self) -> tuple[str, ...]:
+        """Return the names of all operations, for error messages and listings."""
+        return tuple(self._operations)
+
     def operation(self, name: object) -> Operation | None:
         """Return the operation of a name (str or Enum), or None."""
-        return self._operations.get(_key(name))
+        return _find(self._operations, name)
 
     def pack(self, name: object) -> CreditPack | None:
         """Return the pack of a name (str or Enum), or None."""
-        return self._packs.get(_key(name))
+        return _find(self._packs, name)
 
     def plan(self, name: object) -> SubscriptionPlan | None:
         """Return the plan of a name (str or Enum), or None."""
-        return self._plans.get(_key(name))
+        return _find(self._plans, name)
 
     def plan_for_price(self, price_id: object) -> SubscriptionPlan | None:
         """Return the plan that has this price id among its own, or None."""
-        return self._plans_by_price.get(_key(price_id))
+        return _find(self._plans_by_price, price_id)
 
     def plans_shorter_than(self, grace: timedelta) -> tuple[SubscriptionPlan, ...]:
         """Return the plans with expiring credits whose period is shorter than `grace`."""
@@ -87,19 +92,19 @@ class Catalogue:
         )
 
     @cached_property
-    def _operations(self) -> Mapping[str | None, Operation]:
+    def _operations(self) -> Mapping[str, Operation]:
         return {operation.name: operation for operation in self.operations}
 
     @cached_property
-    def _packs(self) -> Mapping[str | None, CreditPack]:
+    def _packs(self) -> Mapping[str, CreditPack]:
         return {pack.name: pack for pack in self.packs}
 
     @cached_property
-    def _plans(self) -> Mapping[str | None, SubscriptionPlan]:
+    def _plans(self) -> Mapping[str, SubscriptionPlan]:
         return {plan.name: plan for plan in self.plans}
 
     @cached_property
-    def _plans_by_price(self) -> Mapping[str | None, SubscriptionPlan]:
+    def _plans_by_price(self) -> Mapping[str, SubscriptionPlan]:
         return {price_id: plan for plan in self.plans for price_id in plan.price_ids}
 
 
@@ -134,6 +139,6 @@ def _check_periods(plans: tuple[SubscriptionPlan, ...], minimum: timedelta) -> N
             )
 
 
-def _key(name: object) -> str | None:
+def _find(definitions: Mapping[str, Definition], name: object) -> Definition | None:
     text = name.value if isinstance(name, Enum) else name
-    return text if isinstance(text, str) else None
+    return definitions.get(text) if isinstance(text, str) else None

@@ -66,7 +66,7 @@ class CreditPack(Sellable):
             return self.costs
         raise InvalidValue(
             "costs",
-            f"{describe(self.costs)} has no currency: read the pack with find_credit_pack(…), or give dollars(…).",
+            f"{describe(self.costs)} has no currency: read it with find_credit_pack(…) or give dollars(…).",
         )
 
     @property

@@ -54,6 +54,7 @@ _ISO: Final = re.compile(
     r"(?:T(?=.)(?:(?P<hours>[0-9]{1,10})H)?(?:(?P<minutes>[0-9]{1,10})M)?"
     r"(?:(?P<seconds>[0-9]{1,12})(?:\.(?P<fraction>[0-9]{1,6}))?S)?)?"
 )
+_RELATIVE_PARTS: Final = ("years", "months", "days", "hours", "minutes", "seconds", "microseconds")
 _ABSOLUTE_PARTS: Final = (
     "year",
     "month",
@@ -158,28 +159,24 @@ def _read_text(text: str) -> relativedelta | None:
         return _NAMES[counted[2]] * int(counted[1])
     if iso := _ISO.fullmatch(text):
         fraction = iso["fraction"] or ""
-        parts = {
-            name: int(iso[name] or 0) for name in ("months", "weeks", "days", "hours", "minutes", "seconds")
-        }
-        months = int(iso["years"] or 0) * 12 + parts.pop("months")
-        return relativedelta(months=months, microseconds=int(fraction.ljust(6, "0")), **parts)
+        return relativedelta(
+            years=int(iso["years"] or 0),
+            months=int(iso["months"] or 0),
+            weeks=int(iso["weeks"] or 0),
+            days=int(iso["days"] or 0),
+            hours=int(iso["hours"] or 0),
+            minutes=int(iso["minutes"] or 0),
+            seconds=int(iso["seconds"] or 0),
+            microseconds=int(fraction.ljust(6, "0")),
+        )
     return None
 
 
 def _is_plain(length: relativedelta) -> bool:
     """Refuse what names a date ("the 1st", "next Friday") and what goes back in time in any of its parts."""
-    parts = (
-        length.years,
-        length.months,
-        length.days,
-        length.hours,
-        length.minutes,
-        length.seconds,
-        length.microseconds,
-    )
-    return not any(getattr(length, part) for part in _ABSOLUTE_PARTS) and all(
-        isinstance(part, int) and part >= 0 for part in parts
-    )
+    parts: list[object] = [getattr(length, part) for part in _RELATIVE_PARTS]
+    names_a_date = any(getattr(length, part) not in (None, 0) for part in _ABSOLUTE_PARTS)
+    return not names_a_date and all(isinstance(part, int) and part >= 0 for part in parts)
 
 
 def _from_relativedelta(length: relativedelta) -> Period:

@@ -96,7 +96,7 @@ class SubscriptionPlan(Sellable):
         return tuple(self.prices.values())
 
     def price_id(self, period: object = None) -> str | None:
-        """Return the price id of a billing period, for None the single one; None if there is no such price."""
+        """Return the price id of a billing period, for None the single one; None for no such price."""
         if isinstance(self.stripe_price, Mapping):
             return None if period is None else self.stripe_price.get(_key(period))
         return self.stripe_price if period is None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from difflib import get_close_matches
@@ -22,6 +23,8 @@ Hook = Callable[..., Any] | str
 Listed = tuple[object, ...] | str
 """Definitions, or the dotted path of a list of them."""
 
+_DIGITS: Final = re.compile(r"[0-9]{1,19}")
+
 SHORTEST_GRACE: Final = timedelta(seconds=1)
 
 
@@ -36,9 +39,10 @@ def read_threshold(value: object, key: str) -> int | None:
     """Return whole credits from 0 up, also given as text, or None."""
     if value is None:
         return None
-    is_digits = isinstance(value, str) and value.isascii() and value.strip().isdecimal() and len(value) <= 19
+    if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
+        value = int(value)
     try:
-        return check_amount(int(value) if is_digits else value, key, minimum=0)  # type: ignore[call-overload]
+        return check_amount(value, key, minimum=0)
     except InvalidValue:
         raise InvalidValue.of(key, value, "a whole number of credits from 0 up, or None") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 from usage_credits.exceptions import InvalidValue
@@ -23,7 +24,7 @@ def clean_asset(value: object, field: str = "asset") -> str:
     return name
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, init=False)
 class WalletOptions:
     """Set as `wallet_options` on the owner's model.
 
@@ -32,17 +33,25 @@ class WalletOptions:
     replaces the setting DEFAULT_ASSET for this model. Raises InvalidValue that names the refused option.
     """
 
-    initial_balance: int | None = 0
-    auto_create: bool = True
-    free_plan: str | None = None
-    default_asset: str | None = None
+    initial_balance: int
+    auto_create: bool
+    free_plan: str | None
+    default_asset: str | None
 
-    def __post_init__(self) -> None:
-        balance = 0 if self.initial_balance is None else self.initial_balance
-        object.__setattr__(self, "initial_balance", check_amount(balance, "initial_balance", minimum=0))
-        if not isinstance(self.auto_create, bool):
-            raise InvalidValue.of("auto_create", self.auto_create, "True or False")
-        if self.free_plan is not None:
-            object.__setattr__(self, "free_plan", check_text(self.free_plan, "free_plan"))
-        if self.default_asset is not None:
-            object.__setattr__(self, "default_asset", clean_asset(self.default_asset, "default_asset"))
+    def __init__(
+        self,
+        *,
+        initial_balance: int | None = 0,
+        auto_create: bool = True,
+        free_plan: str | Enum | None = None,
+        default_asset: str | Enum | None = None,
+    ) -> None:
+        if not isinstance(auto_create, bool):
+            raise InvalidValue.of("auto_create", auto_create, "True or False")
+        balance = 0 if initial_balance is None else initial_balance
+        vars(self).update(
+            initial_balance=check_amount(balance, "initial_balance", minimum=0),
+            auto_create=auto_create,
+            free_plan=None if free_plan is None else check_text(free_plan, "free_plan"),
+            default_asset=None if default_asset is None else clean_asset(default_asset, "default_asset"),
+        )
