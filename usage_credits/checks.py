@@ -17,6 +17,7 @@ from usage_credits.conf import (
     Settings,
     UnimportableSetting,
     configured,
+    current,
     unimportable,
 )
 from usage_credits.models import Wallet
@@ -27,8 +28,9 @@ PATH_HINT: Final = "Write the full dotted path of something that can be imported
 
 def check_settings(**kwargs: object) -> list[CheckMessage]:
     """E001: a key of USAGE_CREDITS is unknown or refused. E002: a dotted path in it cannot be imported."""
+    errors: list[InvalidSetting] = []
     try:
-        settings, errors = current(), []
+        settings = current()
     except InvalidSetting:
         settings, errors = configured()
     errors += unimportable(settings)
@@ -82,7 +84,7 @@ def check_database(**kwargs: object) -> list[CheckMessage]:
         return []
     return [
         checks.Warning(
-            f"The database {alias!r} runs at isolation level {level}; wallets are tested at READ COMMITTED.",
+            f"The database {alias!r} runs at isolation level {level}, wallets are made for READ COMMITTED.",
             hint="Set OPTIONS['isolation_level'] of this database to READ COMMITTED, or leave it out.",
             id="usage_credits.W002",
         )
@@ -142,7 +144,7 @@ def _postgresql_level(options: Mapping[str, Any]) -> str:
     level = options.get("isolation_level")
     if level is None:
         return "READ COMMITTED"
-    # Imported by path: a driver is there only where PostgreSQL is used, and each numbers the levels differently.
+    # By path, as a driver is there only where PostgreSQL is used; and each driver numbers the levels its way.
     levels = import_string("django.db.backends.postgresql.psycopg_any.IsolationLevel")
     try:
         return str(levels(level).name).replace("_", " ")
