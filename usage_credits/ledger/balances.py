@@ -1,0 +1,61 @@
+"""Read balances: one statement each, no lock, nothing written."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from django.db import router
+from django.db.models import BigIntegerField, F, OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from usage_credits.exceptions import InvalidValue, WalletNotFound
+from usage_credits.models import Allocation, Lot, Transaction, Wallet
+from usage_credits.values import check_moment
+
+
+def signed_balance(moment: datetime.datetime) -> Any:
+    """Return the expression of a wallet's signed balance at `moment`, a present or future one."""
+    expired = Lot.objects.expired(moment).filter(wallet=OuterRef("pk")).order_by().values("wallet")
+    return F("booked_balance") - _total(expired.values(total=Sum("remaining")))
+
+
+def balance_and_held(wallet: Wallet) -> tuple[int, int]:
+    """Return (signed balance, held) as they are in the database now. Raises WalletNotFound."""
+    wallets = Wallet.objects.using(router.db_for_read(Wallet, instance=wallet)).filter(pk=wallet.pk)
+    found = wallets.values_list(signed_balance(timezone.now()), "booked_held").first()
+    if found is None:
+        raise WalletNotFound(f"There is no wallet {wallet.pk}.")
+    balance, held = found
+    return balance, held
+
+
+def balance_at(wallet: Wallet, moment: datetime.datetime) -> int:
+    """Return the signed balance at `moment` (aware): in the past as it was, in the future as time alone leaves it.
+
+    One statement. Raises InvalidValue for a naive datetime.
+    """
+    moment = check_moment(moment, "moment") or timezone.now()
+    using = router.db_for_read(Wallet, instance=wallet)
+    wallets = Wallet.objects.using(using).filter(pk=wallet.pk)
+    if moment >= timezone.now():
+        return wallets.values_list(signed_balance(moment), flat=True).get()
+    rows = Transaction.objects.filter(wallet=OuterRef("pk"), created_at__lte=moment)
+    lots = rows.filter(expires_at__lte=moment, amount__gt=0).order_by().values("wallet")
+    paid = (
+        Allocation.objects.filter(
+            wallet=OuterRef("pk"), lot__expires_at__lte=moment, debit__created_at__lte=moment
+        )
+        .order_by()
+        .values("wallet")
+    )
+    last = Coalesce(
+        Subquery(rows.newest_first().values("balance_after")[:1]), 0, output_field=BigIntegerField()
+    )
+    waiting = _total(lots.values(total=Sum("amount"))) - _total(paid.values(total=Sum("amount")))
+    return wallets.values_list(last - waiting, flat=True).get()
+
+
+def _total(query: Any) -> Any:
+    return Coalesce(Subquery(query, output_field=BigIntegerField()), 0, output_field=BigIntegerField())

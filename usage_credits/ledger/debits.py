@@ -1,0 +1,73 @@
+"""Debit a wallet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypedDict, Unpack
+
+from usage_credits import conf
+from usage_credits.dsl.categories import CREDIT_DEDUCTED
+from usage_credits.exceptions import InsufficientCredits
+from usage_credits.ledger.categories import check_category
+from usage_credits.ledger.events import announce_now
+from usage_credits.ledger.keys import check_key, find_replay
+from usage_credits.ledger.posting import DebitEntry, posting
+from usage_credits.models import Fulfillment, Transaction, Wallet
+from usage_credits.values import check_amount, check_metadata
+
+
+class DebitOptions(TypedDict, total=False):
+    category: str | None
+    metadata: Mapping[str, Any] | None
+    idempotency_key: str | None
+    attributed_to: str | None
+    fulfillment: Fulfillment | None
+
+
+def debit(wallet: Wallet, amount: int, **options: Unpack[DebitOptions]) -> Transaction:
+    """Take `amount` credits (int, 1 to 2**63 - 1) from the wallet's lots and return the transaction.
+
+    Lots pay in the order of priority, soonest expiry, never-expiring last, then insertion. With
+    ALLOW_NEGATIVE_BALANCE what they cannot pay becomes debt, which the next credits settle. A repeated
+    `idempotency_key` returns the first transaction with `replayed` set. `attributed_to` names the API key or member
+    that spent.
+
+    Locks the wallet's row; commits with the caller's transaction, or by itself. Raises InvalidValue (InvalidAmount
+    for the amount), IdempotencyConflict, and InsufficientCredits, which is announced as `insufficient_credits` at
+    once and leaves nothing written.
+    """
+    entry = debit_entry(amount, **options)
+    try:
+        with posting(wallet, takes=True) as post:
+            row = find_replay(post, entry)
+            if row is None:
+                row = post.debit(entry, allow_negative=conf.current().allow_negative_balance)
+    except InsufficientCredits as refusal:
+        _announce_refusal(wallet, entry, refusal)
+        raise
+    return row
+
+
+def debit_entry(amount: int, **options: Unpack[DebitOptions]) -> DebitEntry:
+    """Check the arguments of a debit and return them as an entry; raises InvalidValue."""
+    return DebitEntry(
+        amount=check_amount(amount),
+        category=check_category(options.get("category"), default=CREDIT_DEDUCTED),
+        metadata=check_metadata(options.get("metadata")),
+        idempotency_key=check_key(options.get("idempotency_key")),
+        attributed_to=check_key(options.get("attributed_to"), "attributed_to"),
+        fulfillment=options.get("fulfillment"),
+    )
+
+
+def _announce_refusal(wallet: Wallet, entry: DebitEntry, refusal: InsufficientCredits) -> None:
+    figures = {"available": refusal.available, "required": refusal.required}
+    announce_now(
+        "insufficient_credits",
+        wallet,
+        amount=entry.amount,
+        category=entry.category,
+        operation=entry.metadata.get("operation"),
+        metadata={**figures, "params": entry.metadata.get("params", {})},
+        **figures,
+    )

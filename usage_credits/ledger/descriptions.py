@@ -1,0 +1,22 @@
+"""Say in one line, for people, what a transaction was for."""
+
+from __future__ import annotations
+
+from usage_credits import conf
+from usage_credits.dsl.categories import OPERATION_CHARGE
+from usage_credits.models import Transaction
+
+
+def describe(row: Transaction) -> str:
+    """Return "Process Video (-10 credits)" for a charge, else the category in title case ("Signup Bonus")."""
+    if row.category != OPERATION_CHARGE:
+        return _title(row.category)
+    operation = row.metadata.get("operation")
+    if not operation:
+        return "Operation charge"
+    cost = row.metadata.get("cost")
+    return f"{_title(operation)} (-{conf.format_credits(cost)})" if cost else _title(operation)
+
+
+def _title(name: str) -> str:
+    return str(name).replace("_", " ").title()

@@ -1,0 +1,65 @@
+"""Announce what a posting did, once it is certain to stay."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any
+
+from django.db import models, transaction
+
+from usage_credits import conf, signals
+from usage_credits.dsl.categories import EXPIRATION
+from usage_credits.models import Transaction, Wallet
+
+logger = logging.getLogger("usage_credits")
+
+
+def announce(event: str, wallet: Wallet, **fields: Any) -> None:
+    """Send `event` after the outermost commit, after those announced before; a rollback drops it."""
+    transaction.on_commit(partial(announce_now, event, wallet, **fields), using=wallet._state.db)
+
+
+def announce_now(event: str, wallet: Wallet | None, **fields: Any) -> None:
+    """Send `event` at once to its receivers and to the CALLBACKS of settings; what they raise is logged."""
+    signal = signals.ALL[event]
+    callbacks = conf.current().callbacks_for(event)
+    if not callbacks and not signal.has_listeners():
+        return
+    owner = wallet.owner if wallet else None
+    sender = _model_of(wallet, owner)
+    context = signals.EventContext(event=event, owner=owner, wallet=wallet, **fields)
+    signal.send_robust(sender=sender, context=context)
+    for callback in callbacks:
+        try:
+            callback(signal=signal, sender=sender, context=context)
+        except Exception:
+            logger.exception("The callback %r for %s failed", callback, event)
+
+
+def announce_posted(wallet: Wallet, row: Transaction) -> None:
+    """Announce one posted row: that it was posted, then the thresholds that it crossed."""
+    event = "credits_added" if row.amount > 0 else "credits_deducted"
+    if row.category == EXPIRATION:
+        event = "credits_expired"
+    balances = {"previous_balance": row.balance_before, "new_balance": row.balance_after}
+    announce(
+        event,
+        wallet,
+        amount=abs(row.amount),
+        transaction=row,
+        category=row.category,
+        metadata=row.metadata,
+        **balances,
+    )
+    threshold = conf.current().low_balance_threshold
+    if threshold is not None and row.balance_after <= threshold < row.balance_before:
+        announce("low_balance_reached", wallet, threshold=threshold, **balances)
+    if row.balance_after == 0 < row.balance_before:
+        announce("balance_depleted", wallet, **balances)
+
+
+def _model_of(wallet: Wallet | None, owner: models.Model | None) -> type[models.Model] | None:
+    if owner is not None:
+        return type(owner)
+    return wallet.owner_type.model_class() if wallet and wallet.owner_type else None

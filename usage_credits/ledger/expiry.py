@@ -1,0 +1,61 @@
+"""Book what has expired, in batches of wallets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db import router, transaction
+from django.db.models import Count, Sum
+from django.utils import timezone
+
+from usage_credits.ledger import statements
+from usage_credits.ledger.posting import Posting, write
+from usage_credits.models import Lot, Wallet
+
+
+@dataclass(frozen=True)
+class Expired:
+    """What one batch booked, or would book: wallets, lots, and the credits that were left of them."""
+
+    wallets: int = 0
+    lots: int = 0
+    credits: int = 0
+
+
+def count_expired(using: str | None = None) -> Expired:
+    """Return what waits to be booked now, in one statement."""
+    waiting = Lot.objects.using(using or router.db_for_read(Wallet)).expired(timezone.now())
+    totals = waiting.aggregate(
+        wallets=Count("wallet", distinct=True), lots=Count("pk"), credits=Sum("remaining")
+    )
+    return Expired(totals["wallets"], totals["lots"], totals["credits"] or 0)
+
+
+def book_expired(*, batch_size: int = 500, using: str | None = None) -> Iterator[Expired]:
+    """Post an expiration row for every expired lot, `batch_size` wallets at a time, yielding what each batch booked.
+
+    A batch locks its wallets in key order and commits by itself; when this is interrupted, the batches before stay
+    and the next run goes on. Balances as they are read do not change: expired lots had stopped counting before.
+    """
+    using = using or router.db_for_write(Wallet)
+    after = 0
+    while True:
+        waiting = Lot.objects.using(using).expired(timezone.now()).filter(wallet__gt=after)
+        pks = list(waiting.order_by("wallet").values_list("wallet", flat=True).distinct()[:batch_size])
+        if not pks:
+            return
+        yield _book(pks, using)
+        after = pks[-1]
+
+
+def _book(pks: list[int], using: str) -> Expired:
+    with transaction.atomic(using=using):
+        wallets = statements.lock_wallets(pks, using)
+        now = timezone.now()
+        posts = {wallet.pk: Posting(wallet, now, ()) for wallet in wallets}
+        for lot in Lot.objects.using(using).expired(now).filter(wallet__in=pks).order_by("expires_at", "pk"):
+            posts[lot.wallet_id].book_expiry(lot)
+        write(list(posts.values()), using)
+    rows = [row for post in posts.values() for row in post.rows]
+    return Expired(len({row.wallet_id for row in rows}), len(rows), -sum(row.amount for row in rows))

@@ -1,0 +1,236 @@
+"""The invariants as SQL: what each forbids, selected as (wallet, row, figures for the message).
+
+Plain SQL because each is one set-based statement over several tables with window functions, the same on every
+database. `%(first)s` and `%(last)s` bound the wallets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from usage_credits.dsl.categories import CREDIT_PACK_PURCHASE, CREDIT_PACK_REFUND, EXPIRATION, TRANSFER_OUT
+
+
+@dataclass(frozen=True)
+class Check:
+    """A query whose every row breaks `invariant`; `problem` is a format string for its figures."""
+
+    invariant: str
+    table: str
+    problem: str
+    sql: str
+
+
+CHECKS = (
+    Check(
+        "INV-1",
+        "wallet",
+        "the transactions add up to {1}, the booked balance is {0}",
+        """
+        SELECT w.id, w.id, w.balance, COALESCE(t.total, 0)
+        FROM usage_credits_wallet w
+        LEFT JOIN (
+            SELECT wallet_id, SUM(amount) AS total FROM usage_credits_transaction
+            WHERE wallet_id BETWEEN %(first)s AND %(last)s GROUP BY wallet_id
+        ) t ON t.wallet_id = w.id
+        WHERE w.id BETWEEN %(first)s AND %(last)s AND w.balance <> COALESCE(t.total, 0)
+        """,
+    ),
+    Check(
+        "INV-1",
+        "wallet",
+        "lots and holds less debt are {1}, the booked balance is {0}",
+        """
+        SELECT w.id, w.id, w.balance, COALESCE(l.total, 0) + w.held - w.debt
+        FROM usage_credits_wallet w
+        LEFT JOIN (
+            SELECT wallet_id, SUM(remaining) AS total FROM usage_credits_lot
+            WHERE wallet_id BETWEEN %(first)s AND %(last)s GROUP BY wallet_id
+        ) l ON l.wallet_id = w.id
+        WHERE w.id BETWEEN %(first)s AND %(last)s AND w.balance <> COALESCE(l.total, 0) + w.held - w.debt
+        """,
+    ),
+    Check(
+        "INV-2",
+        "transaction",
+        "the balance before is {0}, the row before it left {1}",
+        """
+        SELECT wallet_id, id, balance_before, left_by_previous FROM (
+            SELECT wallet_id, id, balance_before,
+                   COALESCE(LAG(balance_after) OVER (PARTITION BY wallet_id ORDER BY id), 0) AS left_by_previous
+            FROM usage_credits_transaction WHERE wallet_id BETWEEN %(first)s AND %(last)s
+        ) chain WHERE balance_before <> left_by_previous
+        """,
+    ),
+    Check(
+        "INV-2",
+        "transaction",
+        "{0} before and an amount of {1} do not give {2} after",
+        """
+        SELECT wallet_id, id, balance_before, amount, balance_after FROM usage_credits_transaction
+        WHERE wallet_id BETWEEN %(first)s AND %(last)s AND balance_before + amount <> balance_after
+        """,
+    ),
+    # Debts are settled oldest first: what is still open belongs to the latest overdrafts that add up to the debt.
+    Check(
+        "INV-3",
+        "transaction",
+        "the debit of {0} is paid by allocations of {1} and an open debt of {2}",
+        """
+        SELECT wallet_id, id, size, paid, open_debt FROM (
+            SELECT wallet_id, id, size, paid,
+                   CASE WHEN debt <= upto - overdraft THEN 0
+                        WHEN debt < upto THEN debt - (upto - overdraft)
+                        ELSE overdraft END AS open_debt
+            FROM (
+                SELECT t.wallet_id, t.id, -t.amount AS size, COALESCE(a.paid, 0) AS paid, t.overdraft, w.debt,
+                       SUM(t.overdraft) OVER (PARTITION BY t.wallet_id ORDER BY t.id DESC) AS upto
+                FROM usage_credits_transaction t
+                JOIN usage_credits_wallet w ON w.id = t.wallet_id
+                LEFT JOIN (
+                    SELECT debit_id, SUM(amount) AS paid FROM usage_credits_allocation
+                    WHERE wallet_id BETWEEN %(first)s AND %(last)s GROUP BY debit_id
+                ) a ON a.debit_id = t.id
+                WHERE t.wallet_id BETWEEN %(first)s AND %(last)s AND t.amount < 0
+            ) debits
+        ) shares WHERE size <> paid + open_debt
+        """,
+    ),
+    Check(
+        "INV-3",
+        "lot",
+        "of {0} there are {1} allocated, {2} held and {3} remaining",
+        """
+        SELECT l.wallet_id, l.id, l.amount, COALESCE(a.paid, 0), COALESCE(h.kept, 0), l.remaining
+        FROM usage_credits_lot l
+        LEFT JOIN (
+            SELECT lot_id, SUM(amount) AS paid FROM usage_credits_allocation
+            WHERE wallet_id BETWEEN %(first)s AND %(last)s GROUP BY lot_id
+        ) a ON a.lot_id = l.id
+        LEFT JOIN (
+            SELECT p.lot_id, SUM(p.amount) AS kept FROM usage_credits_heldlot p
+            JOIN usage_credits_hold h ON h.id = p.hold_id
+            WHERE h.wallet_id BETWEEN %(first)s AND %(last)s AND h.is_open GROUP BY p.lot_id
+        ) h ON h.lot_id = l.id
+        WHERE l.wallet_id BETWEEN %(first)s AND %(last)s
+          AND l.amount <> COALESCE(a.paid, 0) + COALESCE(h.kept, 0) + l.remaining
+        """,
+    ),
+    Check(
+        "INV-3",
+        "transaction",
+        "the credit of {0} has a lot of {1}, or their wallets, expiries or open flags differ",
+        """
+        SELECT t.wallet_id, t.id, t.amount, l.amount
+        FROM usage_credits_transaction t LEFT JOIN usage_credits_lot l ON l.transaction_id = t.id
+        WHERE t.wallet_id BETWEEN %(first)s AND %(last)s AND t.amount > 0
+          AND (l.id IS NULL OR l.amount <> t.amount OR l.wallet_id <> t.wallet_id
+               OR l.is_open <> (l.remaining > 0) OR (l.expires_at IS NULL) <> (t.expires_at IS NULL)
+               OR l.expires_at <> t.expires_at)
+        """,
+    ),
+    Check(
+        "INV-4",
+        "allocation",
+        "it takes {0} from lot {1}, which had expired by then",
+        f"""
+        SELECT a.wallet_id, a.id, a.amount, a.lot_id
+        FROM usage_credits_allocation a
+        JOIN usage_credits_transaction d ON d.id = a.debit_id
+        JOIN usage_credits_lot l ON l.id = a.lot_id
+        WHERE a.wallet_id BETWEEN %(first)s AND %(last)s
+          AND d.category <> '{EXPIRATION}' AND d.hold_id IS NULL AND l.expires_at <= d.created_at
+        """,
+    ),
+    Check(
+        "INV-4",
+        "allocation",
+        "it books the expiry of lot {1}, which had not expired by then",
+        f"""
+        SELECT a.wallet_id, a.id, a.amount, a.lot_id
+        FROM usage_credits_allocation a
+        JOIN usage_credits_transaction d ON d.id = a.debit_id
+        JOIN usage_credits_lot l ON l.id = a.lot_id
+        WHERE a.wallet_id BETWEEN %(first)s AND %(last)s AND d.category = '{EXPIRATION}'
+          AND (l.expires_at IS NULL OR l.expires_at > d.created_at)
+        """,
+    ),
+    Check(
+        "INV-4",
+        "allocation",
+        "its debit is of wallet {0}, its lot of wallet {1}, or its debit is no debit",
+        """
+        SELECT a.wallet_id, a.id, d.wallet_id, l.wallet_id
+        FROM usage_credits_allocation a
+        JOIN usage_credits_transaction d ON d.id = a.debit_id
+        JOIN usage_credits_lot l ON l.id = a.lot_id
+        WHERE a.wallet_id BETWEEN %(first)s AND %(last)s
+          AND (d.wallet_id <> a.wallet_id OR l.wallet_id <> a.wallet_id OR d.amount >= 0)
+        """,
+    ),
+    Check(
+        "INV-5",
+        "transaction",
+        "it takes the balance from {0} to {1} with an overdraft of {2}",
+        f"""
+        SELECT wallet_id, id, balance_before, balance_after, overdraft FROM usage_credits_transaction
+        WHERE wallet_id BETWEEN %(first)s AND %(last)s AND amount < 0
+          AND ((balance_before >= 0 AND balance_after < 0 AND overdraft < -balance_after)
+               OR (overdraft > 0 AND (hold_id IS NOT NULL OR category IN ('{TRANSFER_OUT}', '{EXPIRATION}'))))
+        """,
+    ),
+    Check(
+        "INV-6",
+        "transaction",
+        "its idempotency key {0} had an effect before, in transaction {1}",
+        """
+        SELECT t.wallet_id, t.id, t.idempotency_key, f.first_id
+        FROM usage_credits_transaction t
+        JOIN (
+            SELECT wallet_id, idempotency_key, MIN(id) AS first_id FROM usage_credits_transaction
+            WHERE wallet_id BETWEEN %(first)s AND %(last)s AND idempotency_key IS NOT NULL
+            GROUP BY wallet_id, idempotency_key HAVING COUNT(*) > 1
+        ) f ON f.wallet_id = t.wallet_id AND f.idempotency_key = t.idempotency_key
+        WHERE t.id <> f.first_id
+        """,
+    ),
+    Check(
+        "INV-6",
+        "key alias",
+        "its key {0} stands for transaction {1} and is also the key of another, or that is of another wallet",
+        """
+        SELECT k.wallet_id, k.id, k.key, k.transaction_id
+        FROM usage_credits_keyalias k
+        JOIN usage_credits_transaction t ON t.id = k.transaction_id
+        LEFT JOIN usage_credits_transaction o
+            ON o.wallet_id = k.wallet_id AND o.idempotency_key = k.key AND o.id <> k.transaction_id
+        WHERE k.wallet_id BETWEEN %(first)s AND %(last)s AND (o.id IS NOT NULL OR t.wallet_id <> k.wallet_id)
+        """,
+    ),
+    Check(
+        "INV-6",
+        "fulfillment",
+        "the purchase was awarded {0} times",
+        f"""
+        SELECT f.wallet_id, f.id, COUNT(*)
+        FROM usage_credits_fulfillment f JOIN usage_credits_transaction t ON t.fulfillment_id = f.id
+        WHERE f.wallet_id BETWEEN %(first)s AND %(last)s AND t.category = '{CREDIT_PACK_PURCHASE}'
+        GROUP BY f.wallet_id, f.id HAVING COUNT(*) > 1
+        """,
+    ),
+    Check(
+        "INV-6",
+        "fulfillment",
+        "{1} were taken back of {0} awarded, or its rows are in another wallet",
+        f"""
+        SELECT f.wallet_id, f.id, SUM(CASE WHEN t.amount > 0 THEN t.amount ELSE 0 END),
+               -SUM(CASE WHEN t.category = '{CREDIT_PACK_REFUND}' THEN t.amount ELSE 0 END)
+        FROM usage_credits_fulfillment f JOIN usage_credits_transaction t ON t.fulfillment_id = f.id
+        WHERE f.wallet_id BETWEEN %(first)s AND %(last)s
+        GROUP BY f.wallet_id, f.id
+        HAVING SUM(CASE WHEN t.amount > 0 THEN t.amount ELSE 0 END)
+                 < -SUM(CASE WHEN t.category = '{CREDIT_PACK_REFUND}' THEN t.amount ELSE 0 END)
+               OR MIN(t.wallet_id) <> f.wallet_id OR MAX(t.wallet_id) <> f.wallet_id
+        """,
+    ),
+)

@@ -1,0 +1,60 @@
+"""Idempotency keys: one key, one effect in a wallet, for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db.models import F
+
+from usage_credits.exceptions import IdempotencyConflict, InvalidValue
+from usage_credits.ledger.posting import CreditEntry, DebitEntry, Posting
+from usage_credits.models import Transaction, Wallet
+from usage_credits.values import check_text
+
+
+def check_key(key: object, field: str = "idempotency_key") -> str | None:
+    """Return a key of 1 to 255 characters, or None for none; raise InvalidValue for anything else."""
+    return None if key is None else check_text(key, field)
+
+
+def check_keys(keys: object, field: str = "legacy_keys") -> tuple[str, ...]:
+    """Return older keys as a tuple; raise InvalidValue for a plain string or a bad key."""
+    if isinstance(keys, str) or not isinstance(keys, Iterable):
+        raise InvalidValue.of(field, keys, "a list of keys")
+    return tuple(check_text(key, field) for key in keys)
+
+
+def find_replay(
+    post: Posting, entry: CreditEntry | DebitEntry, legacy_keys: tuple[str, ...] = ()
+) -> Transaction | None:
+    """Return the transaction that used the entry's key, or one of the older keys, before; marked as replayed.
+
+    Looked up under the wallet's lock and before anything else; one statement. Where only an older key was used, the
+    entry's own key is recorded as its alias, so that it counts as used from now on. Raises IdempotencyConflict where
+    the first use was of another kind, amount or category.
+    """
+    keys = [key for key in (entry.idempotency_key, *legacy_keys) if key is not None]
+    used = _used(post.wallet, keys) if keys else {}
+    found = next((used[key] for key in keys if key in used), None)
+    if found is None:
+        return None
+    amount = entry.amount if isinstance(entry, CreditEntry) else -entry.amount
+    if (found.amount, found.category) != (amount, entry.category):
+        raise IdempotencyConflict(
+            f"The idempotency key {keys[0]!r} was used for {found.category} {found.amount:+d}, "
+            f"now it is given for {entry.category} {amount:+d}."
+        )
+    if entry.idempotency_key is not None and entry.idempotency_key not in used:
+        post.alias(found, entry.idempotency_key)
+    found.replayed = True
+    return found
+
+
+def _used(wallet: Wallet, keys: list[str]) -> dict[str, Transaction]:
+    """Return which of `keys` were used in the wallet, as a row's own key or as an alias, and for which row."""
+    rows = Transaction.objects.using(wallet._state.db)
+    own = rows.filter(wallet=wallet, idempotency_key__in=keys).annotate(used_key=F("idempotency_key"))
+    aliased = rows.filter(key_aliases__wallet=wallet, key_aliases__key__in=keys).annotate(
+        used_key=F("key_aliases__key")
+    )
+    return {row.used_key: row for row in own.union(aliased, all=True)}

@@ -1,0 +1,261 @@
+"""The posting: everything that one write does to a wallet, worked out in memory under the wallet's lock.
+
+`posting(wallet)` locks the wallet, reads its open lots and hands out a `Posting`. Its verbs append rows, lots and
+allocations to it; when the block ends they are written by a number of statements that depends neither on the
+wallet's history nor on how many lots were touched. An error inside the block writes nothing.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, cast
+
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.db import router, transaction
+from django.utils import timezone
+
+from usage_credits.dsl.categories import EXPIRATION
+from usage_credits.exceptions import (
+    InsufficientCredits,
+    InvalidAmount,
+    InvalidValue,
+    UsageCreditsError,
+    WalletNotFound,
+)
+from usage_credits.ledger import statements
+from usage_credits.ledger.events import announce_posted
+from usage_credits.models import Allocation, Fulfillment, KeyAlias, Lot, Transaction, Wallet
+from usage_credits.values import MAX_AMOUNT
+
+
+@dataclass(frozen=True)
+class CreditEntry:
+    """What a credit posts; checked by whoever builds it."""
+
+    amount: int
+    category: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+    expires_at: datetime.datetime | None = None
+    idempotency_key: str | None = None
+    cash_amount: int | None = None
+    cash_currency: str | None = None
+    fulfillment: Fulfillment | None = None
+    grid_date: datetime.datetime | None = None
+
+
+@dataclass(frozen=True)
+class DebitEntry:
+    """What a debit posts; checked by whoever builds it."""
+
+    amount: int
+    category: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+    idempotency_key: str | None = None
+    attributed_to: str | None = None
+    fulfillment: Fulfillment | None = None
+
+
+@contextmanager
+def posting(wallet: Wallet, *, takes: bool = False) -> Iterator[Posting]:
+    """Lock `wallet`, yield its Posting, and write it when the block ends.
+
+    A posting that `takes` credits reads all open lots; one that only adds some, just those that have expired.
+
+    Joins the caller's transaction where there is one; the lock then lasts until that commits. A UsageCreditsError
+    leaves the caller's transaction usable: it is raised before anything was written, past the atomic block.
+    """
+    using = router.db_for_write(Wallet, instance=wallet)
+    refusal: UsageCreditsError | None = None
+    with transaction.atomic(using=using, savepoint=False):
+        try:
+            locked = _lock(wallet, using)
+            now = timezone.now()
+            lots = Lot.objects.using(using).filter(wallet=locked).in_spending_order()
+            post = Posting(locked, now, lots.open() if takes else lots.expired(now))
+            yield post
+        except UsageCreditsError as error:
+            refusal = error
+        else:
+            write([post], using)
+    if refusal is not None:
+        raise refusal
+
+
+def _lock(wallet: Wallet, using: str) -> Wallet:
+    if wallet.pk is None:
+        raise InvalidValue("wallet", "an unsaved wallet has no ledger; save it first.")
+    (locked,) = statements.lock_wallets([wallet.pk], using) or (None,)
+    if locked is None:
+        raise WalletNotFound(f"There is no wallet {wallet.pk}.")
+    owner = cast("GenericForeignKey", Wallet._meta.get_field("owner"))
+    if owner.is_cached(wallet):
+        locked.owner = wallet.owner
+    return locked
+
+
+class Posting:
+    """One wallet's rows in the making. Every row carries the same `now`, taken after the lock."""
+
+    def __init__(self, wallet: Wallet, now: datetime.datetime, open_lots: Iterable[Lot]) -> None:
+        """Start from the locked wallet and its open lots in spending order, which are read when first needed."""
+        self.wallet = wallet
+        self.now = now
+        self.balance = wallet.booked_balance
+        self.debt = wallet.debt
+        self.rows: list[Transaction] = []
+        self.new_lots: list[Lot] = []
+        self.used_lots: dict[int, Lot] = {}
+        self.allocations: list[Allocation] = []
+        self.aliases: list[KeyAlias] = []
+        self._open_lots = open_lots
+
+    @cached_property
+    def lots(self) -> list[Lot]:
+        """The spendable lots in the order in which debits take them; what had expired is booked first (DEC-13)."""
+        lots = []
+        for lot in self._open_lots:
+            if lot.expires_at is not None and lot.expires_at <= self.now:
+                self.book_expiry(lot)
+            else:
+                lots.append(lot)
+        return lots
+
+    @property
+    def available(self) -> int:
+        """What a debit can take now: lots without what holds keep, less what the wallet owes."""
+        return sum(lot.remaining for lot in self.lots) - self.debt
+
+    def credit(self, entry: CreditEntry) -> Transaction:
+        """Append a credit and its lot, which first settles the wallet's debts, oldest first.
+
+        Raises InvalidValue for an expiry that is not in the future, InvalidAmount where the balance would not fit.
+        """
+        if entry.expires_at is not None and entry.expires_at <= self.now:
+            raise InvalidValue("expires_at", f"got {entry.expires_at.isoformat()}, it must be in the future.")
+        lots = self.lots
+        row = self._row(
+            entry.amount,
+            category=entry.category,
+            metadata=entry.metadata,
+            expires_at=entry.expires_at,
+            idempotency_key=entry.idempotency_key,
+            cash_amount=entry.cash_amount,
+            cash_currency=entry.cash_currency,
+            fulfillment=entry.fulfillment,
+            grid_date=entry.grid_date,
+        )
+        lot = Lot(
+            wallet=self.wallet,
+            transaction=row,
+            amount=entry.amount,
+            remaining=entry.amount,
+            expires_at=entry.expires_at,
+        )
+        self.new_lots.append(lot)
+        if self.debt:
+            self._settle_debts(lot)
+        lots.append(lot)
+        return row
+
+    def debit(self, entry: DebitEntry, *, allow_negative: bool) -> Transaction:
+        """Append a debit and what each lot pays of it; the rest, where negatives are allowed, becomes debt.
+
+        Raises InsufficientCredits, with what is available now, where it cannot be paid.
+        """
+        if entry.amount > self.available and not allow_negative:
+            raise InsufficientCredits(max(self.available, 0), entry.amount)
+        stock = sum(lot.remaining for lot in self.lots)
+        overdraft = max(entry.amount - stock, 0)
+        row = self._row(
+            -entry.amount,
+            category=entry.category,
+            metadata=entry.metadata,
+            idempotency_key=entry.idempotency_key,
+            attributed_to=entry.attributed_to,
+            fulfillment=entry.fulfillment,
+            overdraft=overdraft,
+        )
+        left = entry.amount - overdraft
+        for lot in self.lots:
+            if not left:
+                break
+            left -= self._allocate(row, lot, min(left, lot.remaining))
+        self.debt += overdraft
+        return row
+
+    def alias(self, row: Transaction, key: str) -> None:
+        """Append `key` as another key under which `row` is found."""
+        self.aliases.append(KeyAlias(wallet=self.wallet, key=key, transaction=row))
+
+    def book_expiry(self, lot: Lot) -> None:
+        """Append a row that takes what is left of an expired lot."""
+        self._allocate(self._row(-lot.remaining, category=EXPIRATION), lot, lot.remaining)
+
+    def _settle_debts(self, lot: Lot) -> None:
+        for debit_id, owed in self._open_debts():
+            if not lot.remaining:
+                break
+            paid = min(owed, lot.remaining)
+            self._allocate(Transaction(pk=debit_id), lot, paid)
+            self.debt -= paid
+
+    def _open_debts(self) -> list[tuple[int, int]]:
+        """Return (debit id, open debt), oldest first.
+
+        Debts are settled oldest first, so the open ones are the latest overdrafts that add up to the wallet's debt.
+        """
+        debts: list[tuple[int, int]] = []
+        left = self.debt
+        overdrafts = (
+            self.wallet.transactions.filter(overdraft__gt=0).newest_first().values_list("pk", "overdraft")
+        )
+        for debit_id, overdraft in overdrafts.iterator(chunk_size=200):
+            debts.append((debit_id, min(overdraft, left)))
+            left -= debts[-1][1]
+            if not left:
+                break
+        return debts[::-1]
+
+    def _allocate(self, debit: Transaction, lot: Lot, amount: int) -> int:
+        lot.remaining -= amount
+        lot.is_open = lot.remaining > 0
+        self.allocations.append(Allocation(wallet=self.wallet, debit=debit, lot=lot, amount=amount))
+        if lot.pk is not None:
+            self.used_lots[lot.pk] = lot
+        return amount
+
+    def _row(self, amount: int, **columns: Any) -> Transaction:
+        after = self.balance + amount
+        if not -MAX_AMOUNT <= after <= MAX_AMOUNT:
+            raise InvalidAmount("amount", f"the balance would become {after}, allowed is up to 2**63 - 1.")
+        row = Transaction(
+            wallet=self.wallet,
+            amount=amount,
+            balance_before=self.balance,
+            balance_after=after,
+            created_at=self.now,
+            **columns,
+        )
+        self.balance = after
+        self.rows.append(row)
+        return row
+
+
+def write(posts: Sequence[Posting], using: str) -> None:
+    """Insert what the postings appended, update the projections, and announce each row once it is committed."""
+    statements.insert([alias for post in posts for alias in post.aliases], using)
+    posts = [post for post in posts if post.rows]
+    statements.insert([row for post in posts for row in post.rows], using)
+    statements.insert([lot for post in posts for lot in post.new_lots], using)
+    statements.insert([allocation for post in posts for allocation in post.allocations], using)
+    statements.update_lots([lot for post in posts for lot in post.used_lots.values()], using)
+    for post in posts:
+        post.wallet.booked_balance, post.wallet.debt = post.balance, post.debt
+    statements.update_wallets([post.wallet for post in posts], using)
+    for post in posts:
+        for row in post.rows:
+            announce_posted(post.wallet, row)

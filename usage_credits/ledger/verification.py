@@ -1,0 +1,55 @@
+"""Prove the ledger: every invariant is a query that returns the rows which break it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db import connections, router
+from django.db.models import Max, Min
+
+from usage_credits.ledger.invariants import CHECKS
+from usage_credits.models import Wallet
+
+WALLETS_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One row that breaks an invariant. `row` names it by table and primary key."""
+
+    invariant: str
+    wallet_id: int | None
+    row: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.invariant} wallet {self.wallet_id}, {self.row}: {self.problem}"
+
+
+def verify(*, wallet_id: int | None = None, using: str | None = None) -> Iterator[Finding]:
+    """Yield every row that breaks INV-1 to INV-6, of one wallet or of all.
+
+    Reads only and takes no lock: each check is one statement and so sees one state of the database, also while
+    others write. Goes through the wallets in key order, `WALLETS_AT_ONCE` at a time, so that memory stays flat.
+    """
+    using = using or router.db_for_read(Wallet)
+    for first, last in _ranges(wallet_id, using):
+        for check in CHECKS:
+            with connections[using].cursor() as cursor:
+                cursor.execute(check.sql, {"first": first, "last": last})
+                for wallet, pk, *figures in cursor.fetchall():
+                    yield Finding(
+                        check.invariant, wallet, f"{check.table} {pk}", check.problem.format(*figures)
+                    )
+
+
+def _ranges(wallet_id: int | None, using: str) -> Iterator[tuple[int, int]]:
+    if wallet_id is not None:
+        yield wallet_id, wallet_id
+        return
+    ends = Wallet.objects.using(using).aggregate(first=Min("pk"), last=Max("pk"))
+    if ends["first"] is None:
+        return
+    for first in range(ends["first"], ends["last"] + 1, WALLETS_AT_ONCE):
+        yield first, first + WALLETS_AT_ONCE - 1

@@ -1,0 +1,96 @@
+"""Find, create and lock wallets."""
+
+from __future__ import annotations
+
+from django.contrib.contenttypes.models import ContentType
+from django.db import connections, models, router, transaction
+
+from usage_credits import conf
+from usage_credits.dsl.categories import MANUAL_ADJUSTMENT
+from usage_credits.dsl.wallet_options import WalletOptions, clean_asset
+from usage_credits.exceptions import InvalidValue
+from usage_credits.ledger.posting import CreditEntry, posting
+from usage_credits.models import Wallet
+
+
+def options_of(owner: models.Model | type[models.Model]) -> WalletOptions:
+    """Return the wallet options of an owner or of its model: the class attribute, or the defaults."""
+    options: WalletOptions = getattr(owner, "wallet_options", None) or WalletOptions()
+    return options
+
+
+def asset_of(owner: models.Model | type[models.Model], asset: str | None = None) -> str:
+    """Return the cleaned asset code, by default the one of the owner's model or else of settings."""
+    return clean_asset(
+        asset if asset is not None else options_of(owner).default_asset or conf.current().default_asset
+    )
+
+
+def owner_type(model: type[models.Model], using: str | None = None) -> ContentType:
+    """Return the content type that wallets of `model`'s instances carry.
+
+    An owner reached through a proxy or a child of multi-table inheritance has the wallet of the first model that
+    declares `wallet_options`, so that one person never has two.
+    """
+    concrete = model._meta.concrete_model or model
+    declaring = [parent for parent in concrete._meta.get_parent_list() if hasattr(parent, "wallet_options")]
+    root = declaring[-1] if declaring else concrete
+    return ContentType.objects.db_manager(using).get_for_model(root)
+
+
+def find_wallet(owner: models.Model, asset: str | None = None) -> Wallet | None:
+    """Return the owner's wallet of `asset`, or None; creates nothing. One statement."""
+    if owner._state.adding or owner.pk is None:
+        return None
+    using = router.db_for_read(Wallet, instance=owner)
+    wallet = wallets_of(owner, using).filter(asset=asset_of(owner, asset)).first()
+    if wallet:
+        wallet.owner = owner
+    return wallet
+
+
+def wallets_of(owner: models.Model, using: str) -> models.QuerySet[Wallet]:
+    """Return the owner's wallets of every asset."""
+    return Wallet.objects.using(using).filter(owner_type=owner_type(type(owner), using), owner_id=owner.pk)
+
+
+def open_wallet(
+    owner: models.Model, asset: str | None = None, *, initial_balance: int | None = None
+) -> Wallet:
+    """Return the owner's wallet of `asset`, creating it where it is missing.
+
+    Safe in a race and inside the caller's transaction: one wallet results, its initial balance (credits; by default
+    the owner model's option, for its default asset only) is posted once, and no integrity error surfaces. Raises
+    InvalidValue for an owner that is not saved.
+    """
+    if owner._state.adding or owner.pk is None:
+        raise InvalidValue("owner", f"an unsaved {type(owner).__name__} cannot have a wallet; save it first.")
+    asset = asset_of(owner, asset)
+    return find_wallet(owner, asset) or _create_wallet(owner, asset, initial_balance)
+
+
+def _create_wallet(owner: models.Model, asset: str, initial_balance: int | None) -> Wallet:
+    using = router.db_for_write(Wallet, instance=owner)
+    if initial_balance is None:
+        initial_balance = options_of(owner).initial_balance if asset == asset_of(owner) else 0
+    with transaction.atomic(using=using, savepoint=False):
+        # An upsert instead of an insert whose failure is caught: PostgreSQL keeps the caller's transaction usable,
+        # and MariaDB takes the exclusive lock at once, so that two losers of the race cannot deadlock on it.
+        Wallet.objects.using(using).bulk_create(
+            [Wallet(owner_type=owner_type(type(owner), using), owner_id=owner.pk, asset=asset)],
+            update_conflicts=True,
+            update_fields=["asset"],
+            unique_fields=None
+            if connections[using].vendor == "mysql"
+            else ["owner_type", "owner_id", "asset"],
+        )
+        wallet = wallets_of(owner, using).get(asset=asset)
+        wallet.owner = owner
+        if initial_balance:
+            with posting(wallet) as post:
+                if not post.wallet.transactions.exists():
+                    entry = CreditEntry(
+                        initial_balance, MANUAL_ADJUSTMENT, metadata={"reason": "initial_balance"}
+                    )
+                    post.credit(entry)
+    return wallet

@@ -1,0 +1,917 @@
+from __future__ import annotations
+
+import django.db.models.deletion
+import django.db.models.expressions
+import django.utils.timezone
+import usage_credits.models.fields
+from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
+
+
+TRUTH = ("transaction", "allocation", "transfer")
+
+
+def guard_truth(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Let PostgreSQL itself refuse to change or delete a row of the tables of truth."""
+    if schema_editor.connection.vendor != "postgresql":
+        return
+    schema_editor.execute(
+        """
+        CREATE FUNCTION usage_credits_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION '% of % is refused: ledger rows are append-only', TG_OP, TG_TABLE_NAME
+                USING ERRCODE = 'restrict_violation';
+        END $$
+        """,
+        params=None,
+    )
+    for table in TRUTH:
+        schema_editor.execute(
+            f"CREATE TRIGGER usage_credits_append_only BEFORE UPDATE OR DELETE ON usage_credits_{table} "
+            "FOR EACH ROW EXECUTE FUNCTION usage_credits_refuse_change()"
+        )
+
+
+def unguard_truth(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute("DROP FUNCTION usage_credits_refuse_change() CASCADE")
+
+
+class Migration(migrations.Migration):
+    initial = True
+
+    dependencies = [
+        ("contenttypes", "0002_remove_content_type_name"),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name="Fulfillment",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("credit_pack", "credit pack"),
+                            ("subscription", "subscription"),
+                            ("manual", "manual"),
+                        ],
+                        max_length=20,
+                        verbose_name="kind",
+                    ),
+                ),
+                ("source", usage_credits.models.fields.KeyField(max_length=50, verbose_name="source")),
+                (
+                    "source_id",
+                    usage_credits.models.fields.KeyField(max_length=255, null=True, verbose_name="source id"),
+                ),
+                ("plan_name", models.CharField(blank=True, max_length=255, verbose_name="plan")),
+                ("pack_name", models.CharField(blank=True, max_length=255, verbose_name="pack")),
+                (
+                    "as_sold",
+                    usage_credits.models.fields.MetadataField(
+                        blank=True,
+                        default=dict,
+                        help_text="The pack or plan as it was defined when it was sold.",
+                        verbose_name="as sold",
+                    ),
+                ),
+                (
+                    "credits_last_awarded",
+                    models.BigIntegerField(default=0, verbose_name="credits last awarded"),
+                ),
+                ("anchor", models.DateTimeField(null=True, verbose_name="anchor")),
+                (
+                    "period",
+                    models.CharField(
+                        blank=True,
+                        help_text="ISO 8601, empty: not recurring.",
+                        max_length=50,
+                        verbose_name="period",
+                    ),
+                ),
+                ("last_fulfilled_at", models.DateTimeField(null=True, verbose_name="last fulfilled at")),
+                ("next_fulfillment_at", models.DateTimeField(null=True, verbose_name="next fulfillment at")),
+                ("stops_at", models.DateTimeField(null=True, verbose_name="stops at")),
+                ("stop_reason", models.CharField(blank=True, max_length=100, verbose_name="stop reason")),
+                ("pending_plan", models.CharField(blank=True, max_length=255, verbose_name="pending plan")),
+                ("pending_from", models.DateTimeField(null=True, verbose_name="pending from")),
+                ("last_error", models.TextField(blank=True, verbose_name="last error")),
+                (
+                    "metadata",
+                    usage_credits.models.fields.MetadataField(
+                        blank=True, default=dict, verbose_name="metadata"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, verbose_name="created at"),
+                ),
+            ],
+            options={
+                "verbose_name": "fulfillment",
+                "verbose_name_plural": "fulfillments",
+            },
+        ),
+        migrations.CreateModel(
+            name="Hold",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("amount", models.BigIntegerField(verbose_name="amount")),
+                ("captured", models.BigIntegerField(default=0, verbose_name="captured")),
+                ("is_open", models.BooleanField(default=True, verbose_name="is open")),
+                ("expires_at", models.DateTimeField(verbose_name="expires at")),
+                ("category", models.CharField(max_length=100, verbose_name="category")),
+                (
+                    "metadata",
+                    usage_credits.models.fields.MetadataField(
+                        blank=True, default=dict, verbose_name="metadata"
+                    ),
+                ),
+                (
+                    "idempotency_key",
+                    usage_credits.models.fields.KeyField(
+                        max_length=255, null=True, verbose_name="idempotency key"
+                    ),
+                ),
+                (
+                    "attributed_to",
+                    usage_credits.models.fields.KeyField(
+                        max_length=255, null=True, verbose_name="attributed to"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, verbose_name="created at"),
+                ),
+            ],
+            options={
+                "verbose_name": "hold",
+                "verbose_name_plural": "holds",
+            },
+        ),
+        migrations.CreateModel(
+            name="Wallet",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "owner_id",
+                    usage_credits.models.fields.OwnerIdField(
+                        max_length=255, null=True, verbose_name="owner id"
+                    ),
+                ),
+                ("asset", usage_credits.models.fields.KeyField(max_length=50, verbose_name="asset")),
+                (
+                    "booked_balance",
+                    models.BigIntegerField(db_column="balance", default=0, verbose_name="booked balance"),
+                ),
+                (
+                    "booked_held",
+                    models.BigIntegerField(db_column="held", default=0, verbose_name="booked held"),
+                ),
+                ("debt", models.BigIntegerField(default=0, verbose_name="debt")),
+                (
+                    "metadata",
+                    usage_credits.models.fields.MetadataField(
+                        blank=True, default=dict, verbose_name="metadata"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, editable=False, verbose_name="created at"
+                    ),
+                ),
+                (
+                    "owner_type",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="contenttypes.contenttype",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "wallet",
+                "verbose_name_plural": "wallets",
+            },
+        ),
+        migrations.CreateModel(
+            name="Transfer",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("asset", usage_credits.models.fields.KeyField(max_length=50, verbose_name="asset")),
+                ("amount", models.BigIntegerField(verbose_name="amount")),
+                ("category", models.CharField(max_length=100, verbose_name="category")),
+                (
+                    "expiration_policy",
+                    models.CharField(
+                        choices=[
+                            ("preserve", "keep each lot's expiry"),
+                            ("none", "never expires"),
+                            ("fixed", "expires at a given moment"),
+                        ],
+                        max_length=10,
+                        verbose_name="expiration policy",
+                    ),
+                ),
+                (
+                    "metadata",
+                    usage_credits.models.fields.MetadataField(
+                        blank=True, default=dict, verbose_name="metadata"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, verbose_name="created at"),
+                ),
+                (
+                    "from_wallet",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="outgoing_transfers",
+                        to="usage_credits.wallet",
+                    ),
+                ),
+                (
+                    "to_wallet",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="incoming_transfers",
+                        to="usage_credits.wallet",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "transfer",
+                "verbose_name_plural": "transfers",
+                "abstract": False,
+                "base_manager_name": "objects",
+            },
+        ),
+        migrations.CreateModel(
+            name="Transaction",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("amount", models.BigIntegerField(verbose_name="amount")),
+                ("category", models.CharField(max_length=100, verbose_name="category")),
+                ("balance_before", models.BigIntegerField(verbose_name="balance before")),
+                ("balance_after", models.BigIntegerField(verbose_name="balance after")),
+                (
+                    "overdraft",
+                    models.BigIntegerField(
+                        default=0,
+                        help_text="How much of this debit no lot paid when it was posted.",
+                        verbose_name="overdraft",
+                    ),
+                ),
+                ("expires_at", models.DateTimeField(null=True, verbose_name="expires at")),
+                (
+                    "metadata",
+                    usage_credits.models.fields.MetadataField(
+                        blank=True, default=dict, verbose_name="metadata"
+                    ),
+                ),
+                (
+                    "idempotency_key",
+                    usage_credits.models.fields.KeyField(
+                        max_length=255, null=True, verbose_name="idempotency key"
+                    ),
+                ),
+                (
+                    "attributed_to",
+                    usage_credits.models.fields.KeyField(
+                        max_length=255, null=True, verbose_name="attributed to"
+                    ),
+                ),
+                (
+                    "cash_amount",
+                    models.BigIntegerField(
+                        help_text="In the currency's minor unit.", null=True, verbose_name="cash amount"
+                    ),
+                ),
+                ("cash_currency", models.CharField(max_length=3, null=True, verbose_name="cash currency")),
+                ("grid_date", models.DateTimeField(null=True, verbose_name="grid date")),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, verbose_name="created at"),
+                ),
+                (
+                    "fulfillment",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="transactions",
+                        to="usage_credits.fulfillment",
+                    ),
+                ),
+                (
+                    "hold",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="transactions",
+                        to="usage_credits.hold",
+                    ),
+                ),
+                (
+                    "reverses",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="reversals",
+                        to="usage_credits.transaction",
+                    ),
+                ),
+                (
+                    "transfer",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="transactions",
+                        to="usage_credits.transfer",
+                    ),
+                ),
+                (
+                    "wallet",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="transactions",
+                        to="usage_credits.wallet",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "transaction",
+                "verbose_name_plural": "transactions",
+                "abstract": False,
+                "base_manager_name": "objects",
+            },
+        ),
+        migrations.CreateModel(
+            name="Lot",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("amount", models.BigIntegerField(verbose_name="amount")),
+                ("remaining", models.BigIntegerField(verbose_name="remaining")),
+                ("is_open", models.BooleanField(default=True, verbose_name="is open")),
+                ("expires_at", models.DateTimeField(null=True, verbose_name="expires at")),
+                ("priority", models.SmallIntegerField(default=0, verbose_name="priority")),
+                (
+                    "scope",
+                    models.JSONField(
+                        help_text="Operations that this lot may pay for; null: any.",
+                        null=True,
+                        verbose_name="scope",
+                    ),
+                ),
+                (
+                    "transaction",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="lot",
+                        to="usage_credits.transaction",
+                    ),
+                ),
+                (
+                    "wallet",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="lots",
+                        to="usage_credits.wallet",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "lot",
+                "verbose_name_plural": "lots",
+            },
+        ),
+        migrations.CreateModel(
+            name="KeyAlias",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("key", usage_credits.models.fields.KeyField(max_length=255, verbose_name="key")),
+                (
+                    "transaction",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="key_aliases",
+                        to="usage_credits.transaction",
+                    ),
+                ),
+                (
+                    "wallet",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="key_aliases",
+                        to="usage_credits.wallet",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "key alias",
+                "verbose_name_plural": "key aliases",
+            },
+        ),
+        migrations.AddField(
+            model_name="hold",
+            name="wallet",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="holds", to="usage_credits.wallet"
+            ),
+        ),
+        migrations.AddField(
+            model_name="fulfillment",
+            name="wallet",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="fulfillments",
+                to="usage_credits.wallet",
+            ),
+        ),
+        migrations.CreateModel(
+            name="Debt",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("amount", models.BigIntegerField(verbose_name="amount")),
+                ("open_amount", models.BigIntegerField(verbose_name="open amount")),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, verbose_name="created at"),
+                ),
+                (
+                    "fulfillment",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="debts",
+                        to="usage_credits.fulfillment",
+                    ),
+                ),
+                (
+                    "wallet",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="debts",
+                        to="usage_credits.wallet",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "debt",
+                "verbose_name_plural": "debts",
+            },
+        ),
+        migrations.CreateModel(
+            name="Allocation",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("amount", models.BigIntegerField(verbose_name="amount")),
+                (
+                    "lot",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="allocations",
+                        to="usage_credits.lot",
+                    ),
+                ),
+                (
+                    "debit",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="allocations",
+                        to="usage_credits.transaction",
+                    ),
+                ),
+                (
+                    "wallet",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="allocations",
+                        to="usage_credits.wallet",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "allocation",
+                "verbose_name_plural": "allocations",
+                "abstract": False,
+                "base_manager_name": "objects",
+            },
+        ),
+        migrations.CreateModel(
+            name="HeldLot",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("amount", models.BigIntegerField(verbose_name="amount")),
+                (
+                    "hold",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="held_lots",
+                        to="usage_credits.hold",
+                    ),
+                ),
+                (
+                    "lot",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="held_parts",
+                        to="usage_credits.lot",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "held lot",
+                "verbose_name_plural": "held lots",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("amount__gte", 0)), name="usage_credits_held_part_not_negative"
+                    ),
+                    models.UniqueConstraint(fields=("hold", "lot"), name="usage_credits_held_once"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="PaymentNotice",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("source", usage_credits.models.fields.KeyField(max_length=50, verbose_name="source")),
+                ("source_id", usage_credits.models.fields.KeyField(max_length=255, verbose_name="source id")),
+                (
+                    "reason",
+                    models.CharField(
+                        choices=[
+                            ("unknown_pack", "the pack is not in settings"),
+                            ("no_owner", "no owner was found"),
+                            ("mismatch", "the pack differs from what was sold"),
+                        ],
+                        max_length=30,
+                        verbose_name="reason",
+                    ),
+                ),
+                ("detail", models.TextField(blank=True, verbose_name="detail")),
+                (
+                    "customer_id",
+                    usage_credits.models.fields.KeyField(
+                        blank=True, max_length=255, verbose_name="customer id"
+                    ),
+                ),
+                (
+                    "payload",
+                    usage_credits.models.fields.MetadataField(
+                        blank=True,
+                        default=dict,
+                        help_text="The provider's ids and the metadata of the purchase.",
+                        verbose_name="payload",
+                    ),
+                ),
+                ("attempts", models.PositiveIntegerField(default=1, verbose_name="attempts")),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, verbose_name="created at"),
+                ),
+                (
+                    "last_attempt_at",
+                    models.DateTimeField(default=django.utils.timezone.now, verbose_name="last attempt at"),
+                ),
+                ("resolved_at", models.DateTimeField(null=True, verbose_name="resolved at")),
+                (
+                    "fulfillment",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="notices",
+                        to="usage_credits.fulfillment",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "payment notice",
+                "verbose_name_plural": "payment notices",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("resolved_at__isnull", True)),
+                        fields=["id"],
+                        name="usage_credits_open_notices",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("source", "source_id"), name="usage_credits_one_notice_per_source"
+                    )
+                ],
+            },
+        ),
+        migrations.AddConstraint(
+            model_name="wallet",
+            constraint=models.UniqueConstraint(
+                fields=("owner_type", "owner_id", "asset"), name="usage_credits_one_wallet"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="wallet",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("booked_held__gte", 0)), name="usage_credits_held_not_negative"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="wallet",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("debt__gte", 0)), name="usage_credits_debt_not_negative"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="transfer",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount__gt", 0)), name="usage_credits_transfer_positive"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="transfer",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("from_wallet", models.F("to_wallet")), _negated=True),
+                name="usage_credits_transfer_between_two",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="transfer",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("expiration_policy__in", ["preserve", "none", "fixed"])),
+                name="usage_credits_transfer_policy",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="transaction",
+            index=models.Index(fields=["wallet", "id"], name="usage_credits_history"),
+        ),
+        migrations.AddIndex(
+            model_name="transaction",
+            index=models.Index(
+                condition=models.Q(("overdraft__gt", 0)),
+                fields=["wallet", "id"],
+                name="usage_credits_overdrafts",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="transaction",
+            index=models.Index(
+                condition=models.Q(("transfer__isnull", False)),
+                fields=["transfer"],
+                name="usage_credits_of_transfer",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="transaction",
+            index=models.Index(
+                condition=models.Q(("hold__isnull", False)), fields=["hold"], name="usage_credits_of_hold"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="transaction",
+            index=models.Index(
+                condition=models.Q(("reverses__isnull", False)),
+                fields=["reverses"],
+                name="usage_credits_reversals",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="transaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount", 0), _negated=True), name="usage_credits_amount_not_zero"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="transaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "balance_after",
+                        django.db.models.expressions.CombinedExpression(
+                            models.F("balance_before"), "+", models.F("amount")
+                        ),
+                    )
+                ),
+                name="usage_credits_after_is_before_plus",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="transaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("overdraft", 0),
+                    models.Q(
+                        ("overdraft__gt", 0),
+                        (
+                            "overdraft__lte",
+                            django.db.models.expressions.CombinedExpression(
+                                models.F("amount"), "*", models.Value(-1)
+                            ),
+                        ),
+                    ),
+                    _connector="OR",
+                ),
+                name="usage_credits_overdraft_in_debit",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="transaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("cash_amount__isnull", True), ("cash_currency__isnull", True)),
+                    models.Q(("cash_amount__isnull", False), ("cash_currency__isnull", False)),
+                    _connector="OR",
+                ),
+                name="usage_credits_cash_with_currency",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="transaction",
+            constraint=models.UniqueConstraint(
+                fields=("wallet", "idempotency_key"), name="usage_credits_one_effect_per_key"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="transaction",
+            constraint=models.UniqueConstraint(
+                fields=("fulfillment", "grid_date"), name="usage_credits_one_award_per_date"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="lot",
+            index=models.Index(
+                condition=models.Q(("is_open", True)),
+                fields=["wallet", "is_open", "priority", "expires_at", "id"],
+                name="usage_credits_open_lots",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="lot",
+            index=models.Index(
+                condition=models.Q(("expires_at__isnull", False), ("is_open", True)),
+                fields=["expires_at", "wallet"],
+                name="usage_credits_lots_to_expire",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="lot",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("remaining__gte", 0), ("remaining__lte", models.F("amount"))),
+                name="usage_credits_remaining_in_lot",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="lot",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("is_open", True), ("remaining__gt", 0)),
+                    models.Q(("is_open", False), ("remaining", 0)),
+                    _connector="OR",
+                ),
+                name="usage_credits_open_while_remaining",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="keyalias",
+            constraint=models.UniqueConstraint(
+                fields=("wallet", "key"), name="usage_credits_one_alias_per_key"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="hold",
+            index=models.Index(
+                condition=models.Q(("is_open", True)),
+                fields=["expires_at"],
+                name="usage_credits_holds_to_end",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="hold",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount__gt", 0)), name="usage_credits_hold_positive"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="hold",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("captured__gte", 0)), name="usage_credits_captured_not_negative"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="hold",
+            constraint=models.UniqueConstraint(
+                fields=("wallet", "idempotency_key"), name="usage_credits_one_hold_per_key"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="fulfillment",
+            index=models.Index(
+                condition=models.Q(("next_fulfillment_at__isnull", False)),
+                fields=["next_fulfillment_at", "id"],
+                name="usage_credits_due",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="fulfillment",
+            constraint=models.UniqueConstraint(
+                fields=("source", "source_id"), name="usage_credits_source_fulfilled_once"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="debt",
+            index=models.Index(
+                condition=models.Q(("open_amount__gt", 0)),
+                fields=["wallet", "id"],
+                name="usage_credits_claims",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="debt",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount__gt", 0)), name="usage_credits_claim_positive"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="debt",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("open_amount__gte", 0), ("open_amount__lte", models.F("amount"))),
+                name="usage_credits_open_in_claim",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="allocation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount__gt", 0)), name="usage_credits_allocation_positive"
+            ),
+        ),
+        migrations.RunPython(guard_truth, unguard_truth),
+    ]

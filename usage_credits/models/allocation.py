@@ -1,0 +1,55 @@
+"""The allocation: how much of which debit a lot paid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q, Sum
+from django.utils.translation import gettext_lazy as _
+
+from usage_credits.models.append_only import AppendOnlyModel, AppendOnlyQuerySet
+from usage_credits.models.lot import Lot
+from usage_credits.models.transaction import Transaction
+from usage_credits.models.wallet import Wallet
+
+
+class AllocationQuerySet(AppendOnlyQuerySet["Allocation"]):
+    pass
+
+
+class Allocation(AppendOnlyModel):
+    """A part of a lot that paid a part of a debit of the same wallet. Inserted once, never changed."""
+
+    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="allocations", db_index=False)
+    debit = models.ForeignKey(Transaction, models.PROTECT, related_name="allocations")
+    lot = models.ForeignKey(Lot, models.PROTECT, related_name="allocations")
+    amount = models.BigIntegerField(_("amount"))
+
+    objects = AllocationQuerySet.as_manager()
+
+    class Meta(AppendOnlyModel.Meta):
+        abstract = False
+        verbose_name = _("allocation")
+        verbose_name_plural = _("allocations")
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gt=0), name="usage_credits_allocation_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} of lot {self.lot_id} for debit {self.debit_id}"
+
+    def clean(self) -> None:
+        """Refuse an amount of 0 or less, more than the lot has left, a credit as debit, and a lot of another wallet."""
+        errors: dict[str, Any] = {}
+        others = Allocation.objects.filter(lot=self.lot_id).exclude(pk=self.pk)
+        left = self.lot.amount - (others.aggregate(paid=Sum("amount"))["paid"] or 0)
+        if self.amount is None or not 1 <= self.amount <= left:
+            errors["amount"] = _("The lot has %(left)d left to allocate.") % {"left": left}
+        if self.debit.amount > 0:
+            errors["debit"] = _("Only a debit is paid by lots.")
+        if not self.wallet_id == self.debit.wallet_id == self.lot.wallet_id:
+            errors["lot"] = _("The lot, the debit and the allocation belong to one wallet.")
+        if errors:
+            raise ValidationError(errors)

@@ -1,0 +1,42 @@
+"""The debt: what a clawback could not take, due from the wallet's next credits."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from usage_credits.models.fulfillment import Fulfillment
+from usage_credits.models.wallet import Wallet
+
+
+class Debt(models.Model):
+    """A claim of one fulfillment: outside balance and ledger until the next credit pays it.
+
+    What a debit took beyond the lots is no row here: it stands on the debit itself (`overdraft`) and, as far as it
+    is still open, in the wallet's `debt`. Debts are settled oldest first, so the open ones are always the latest.
+    """
+
+    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="debts", db_index=False)
+    fulfillment = models.ForeignKey(Fulfillment, models.PROTECT, null=True, related_name="debts")
+    amount = models.BigIntegerField(_("amount"))
+    open_amount = models.BigIntegerField(_("open amount"))
+    created_at = models.DateTimeField(_("created at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("debt")
+        verbose_name_plural = _("debts")
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gt=0), name="usage_credits_claim_positive"),
+            models.CheckConstraint(
+                condition=Q(open_amount__gte=0, open_amount__lte=models.F("amount")),
+                name="usage_credits_open_in_claim",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["wallet", "id"], name="usage_credits_claims", condition=Q(open_amount__gt=0))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.open_amount} of {self.amount} due from wallet {self.wallet_id}"

@@ -1,0 +1,82 @@
+"""The fulfillment: the schedule of awards that a payment, or a plan without one, stands for."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from usage_credits.models.fields import KeyField, MetadataField
+from usage_credits.models.wallet import Wallet
+
+
+class FulfillmentKind(models.TextChoices):
+    PACK = "credit_pack", _("credit pack")
+    SUBSCRIPTION = "subscription", _("subscription")
+    MANUAL = "manual", _("manual")
+
+
+class FulfillmentQuerySet(models.QuerySet["Fulfillment"]):
+    def active(self) -> FulfillmentQuerySet:
+        """Keep the fulfillments that have not stopped."""
+        return self.exclude(stops_at__lte=timezone.now())
+
+
+class Fulfillment(models.Model):
+    """What was sold to whom, and when the next award is due. State, changed under the wallet's lock only.
+
+    (`source`, `source_id`) names the payment or subscription at its provider and is unique: one source, one
+    fulfillment. A manual one has no source id.
+    """
+
+    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="fulfillments")
+    kind = models.CharField(_("kind"), max_length=20, choices=FulfillmentKind.choices)
+    source = KeyField(_("source"), max_length=50)
+    source_id = KeyField(_("source id"), max_length=255, null=True)
+    plan_name = models.CharField(_("plan"), max_length=255, blank=True)
+    pack_name = models.CharField(_("pack"), max_length=255, blank=True)
+    as_sold = MetadataField(_("as sold"), help_text=_("The pack or plan as it was defined when it was sold."))
+    credits_last_awarded = models.BigIntegerField(_("credits last awarded"), default=0)
+    anchor = models.DateTimeField(_("anchor"), null=True)
+    period = models.CharField(
+        _("period"), max_length=50, blank=True, help_text=_("ISO 8601, empty: not recurring.")
+    )
+    last_fulfilled_at = models.DateTimeField(_("last fulfilled at"), null=True)
+    next_fulfillment_at = models.DateTimeField(_("next fulfillment at"), null=True)
+    stops_at = models.DateTimeField(_("stops at"), null=True)
+    stop_reason = models.CharField(_("stop reason"), max_length=100, blank=True)
+    pending_plan = models.CharField(_("pending plan"), max_length=255, blank=True)
+    pending_from = models.DateTimeField(_("pending from"), null=True)
+    last_error = models.TextField(_("last error"), blank=True)
+    metadata = MetadataField(_("metadata"))
+    created_at = models.DateTimeField(_("created at"), default=timezone.now)
+
+    objects = FulfillmentQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("fulfillment")
+        verbose_name_plural = _("fulfillments")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["source", "source_id"], name="usage_credits_source_fulfilled_once"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_fulfillment_at", "id"],
+                name="usage_credits_due",
+                condition=Q(next_fulfillment_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.plan_name or self.pack_name} {self.source_id or ''}".strip()
+
+    @property
+    def is_recurring(self) -> bool:
+        return bool(self.period)
+
+    @property
+    def is_active(self) -> bool:
+        return self.stops_at is None or self.stops_at > timezone.now()

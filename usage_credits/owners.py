@@ -1,0 +1,235 @@
+"""Give any model a wallet: the mixin, and what a project asks of its owners."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, TypeVar
+
+from django.contrib.contenttypes.fields import GenericRelation
+from django.db import models, router, transaction
+from django.db.models import BigIntegerField, CharField, F, OuterRef, Subquery, Value
+from django.db.models.functions import Cast, Coalesce, Greatest
+from django.utils import timezone
+
+from usage_credits import conf
+from usage_credits.dsl import categories
+from usage_credits.dsl.plans import SubscriptionPlan
+from usage_credits.dsl.wallet_options import WalletOptions
+from usage_credits.exceptions import InvalidValue, WalletNotFound
+from usage_credits.ledger.balances import signed_balance
+from usage_credits.ledger.credits import credit
+from usage_credits.ledger.wallets import (
+    asset_of,
+    find_wallet,
+    open_wallet,
+    options_of,
+    owner_type,
+    wallets_of,
+)
+from usage_credits.models import Fulfillment, FulfillmentKind, Transaction, Wallet
+from usage_credits.models.transaction import TransactionQuerySet
+from usage_credits.spending import charge, quote
+
+Owner = TypeVar("Owner", bound=models.Model)
+
+
+class HasWallet(models.Model):
+    """Mixin that gives a model's instances wallets of credits.
+
+    `wallet_options` says what a new wallet starts with and whether it is created by itself. Deleting an owner deletes
+    wallets without history and is refused (ProtectedError) once there is any; see `detach_owner`.
+    """
+
+    wallet_options = WalletOptions()
+    _wallets = GenericRelation(Wallet, "owner_id", "owner_type")
+
+    class Meta:
+        abstract = True
+
+    @property
+    def credits(self) -> int:
+        """Return what can be spent now, never negative. One statement; creates nothing.
+
+        A missing wallet reads as its initial balance where wallets are created automatically; otherwise raises
+        WalletNotFound.
+        """
+        wallet = self.find_wallet()
+        if wallet is not None:
+            return wallet.available
+        if self.wallet_options.auto_create:
+            return self.wallet_options.initial_balance
+        raise self._not_found()
+
+    @property
+    def credit_wallet(self) -> Wallet | None:
+        """Return the wallet of the default asset, created where missing; None where that is switched off."""
+        return self.wallet() if self.wallet_options.auto_create else self.find_wallet()
+
+    @property
+    def credit_history(self) -> TransactionQuerySet:
+        """Return the default wallet's transactions, oldest first; none without a wallet."""
+        wallet = self.find_wallet()
+        history: TransactionQuerySet = wallet.history() if wallet else Transaction.objects.none()
+        return history
+
+    @property
+    def credit_subscriptions(self) -> list[SubscriptionPlan]:
+        """Return the plans of the subscriptions that have not stopped; plans gone from settings are left out."""
+        wallet = self.find_wallet()
+        if wallet is None:
+            return []
+        active = Fulfillment.objects.using(wallet._state.db).active().filter(wallet=wallet)
+        names = (
+            active.filter(kind=FulfillmentKind.SUBSCRIPTION)
+            .order_by("pk")
+            .values_list("plan_name", flat=True)
+        )
+        plans = (conf.find_subscription_plan(name) for name in names)
+        return [plan for plan in plans if plan is not None]
+
+    def wallet(self, asset: str | None = None) -> Wallet:
+        """Return the wallet of `asset` (default: the default asset), created where it is missing.
+
+        Safe in a race and inside the caller's transaction. Raises InvalidValue for an owner that is not saved.
+        """
+        return open_wallet(self, asset)
+
+    def find_wallet(self, asset: str | None = None) -> Wallet | None:
+        """Return the wallet of `asset` (default: the default asset) or None; creates nothing. One statement."""
+        return find_wallet(self, asset)
+
+    def has_wallet(self, asset: str | None = None) -> bool:
+        """Tell whether there is a wallet of `asset`; creates nothing. One statement."""
+        return find_wallet(self, asset) is not None
+
+    def give_credits(
+        self,
+        amount: int,
+        *,
+        reason: Any = None,
+        expires_at: datetime.datetime | datetime.date | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Transaction:
+        """Grant `amount` credits and return the transaction.
+
+        `reason` chooses the category ("signup", "referral", anything with "bonus", else manual_adjustment) and is kept
+        in the metadata as given. Otherwise as `usage_credits.ledger.credits.credit`.
+        """
+        reason = reason.value if isinstance(reason, Enum) else reason
+        return credit(
+            self._payer(),
+            amount,
+            category=category_of_grant(reason),
+            expires_at=expires_at,
+            metadata=_with_reason(metadata, reason),
+            idempotency_key=idempotency_key,
+        )
+
+    def estimate_credits_to(self, operation: Any, /, **params: Any) -> int:
+        """Return what `operation` would cost, in credits; reads and writes nothing. Raises InvalidOperation."""
+        return quote(operation, params).price
+
+    def has_enough_credits_to(self, operation: Any, /, **params: Any) -> bool:
+        """Tell whether `operation` can be paid now. Raises InvalidOperation, also when the wallet is empty."""
+        price = quote(operation, params).price
+        return price == 0 or price <= self.credits
+
+    def spend_credits_on(
+        self,
+        operation: Any,
+        /,
+        *,
+        idempotency_key: str | None = None,
+        attributed_to: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **params: Any,
+    ) -> Transaction | None:
+        """Charge `operation` and return the transaction, None when it is free. See `usage_credits.spending.charge`.
+
+        Raises InvalidOperation, InsufficientCredits, IdempotencyConflict, InvalidValue.
+        """
+        quoted = quote(operation, params)
+        if not quoted.price:
+            return None
+        return charge(
+            self._payer(),
+            quoted,
+            idempotency_key=idempotency_key,
+            attributed_to=attributed_to,
+            metadata=metadata,
+        )
+
+    def _payer(self) -> Wallet:
+        wallet = self.credit_wallet
+        if wallet is None:
+            raise self._not_found()
+        return wallet
+
+    def _not_found(self) -> WalletNotFound:
+        return WalletNotFound(
+            f"{type(self).__name__} {self.pk} has no {asset_of(self)} wallet and auto_create is off: "
+            "create one with .wallet()."
+        )
+
+
+def create_wallet_with_owner(
+    sender: type[models.Model], instance: HasWallet, created: bool, raw: bool, **kwargs: Any
+) -> None:
+    """Create the default wallet of an owner saved for the first time; fixtures (`raw`) bring their own."""
+    if created and not raw and instance.wallet_options.auto_create:
+        instance.wallet()
+
+
+def category_of_grant(reason: object) -> str:
+    """Return the category that a grant's reason stands for; letter case does not matter."""
+    folded = str(reason or "").casefold()
+    if folded == "signup":
+        return categories.SIGNUP_BONUS
+    if folded == "referral":
+        return categories.REFERRAL_BONUS
+    return categories.BONUS if "bonus" in folded else categories.MANUAL_ADJUSTMENT
+
+
+def _with_reason(metadata: Mapping[str, Any] | None, reason: object) -> Mapping[str, Any] | None:
+    if reason is None or not (metadata is None or isinstance(metadata, Mapping)):
+        return metadata
+    return {**(metadata or {}), "reason": reason if isinstance(reason, str) else str(reason)}
+
+
+def with_credits(queryset: models.QuerySet[Owner], asset: str | None = None) -> models.QuerySet[Owner]:
+    """Annotate each owner of `queryset` with `credits_now`, what it can spend now, in the same statement.
+
+    An owner without a wallet gets its initial balance where wallets are created automatically, else None. Works for
+    integer and UUID keys on every database, as long as owners and wallets live in the same one.
+    """
+    model = queryset.model
+    options = options_of(model)
+    asset = asset_of(model, asset)
+    seeded = options.initial_balance if asset == asset_of(model) else 0
+    available = Greatest(
+        signed_balance(timezone.now()) - F("booked_held"), Value(0), output_field=BigIntegerField()
+    )
+    wallets = Wallet.objects.filter(
+        owner_type=owner_type(model, queryset.db),
+        owner_id=Cast(OuterRef("pk"), CharField(max_length=255)),
+        asset=asset,
+    )
+    credits_now = Subquery(wallets.values(now=available), output_field=BigIntegerField())
+    missing = Value(seeded if options.auto_create else None, output_field=BigIntegerField())
+    return queryset.annotate(credits_now=Coalesce(credits_now, missing))
+
+
+def detach_owner(owner: models.Model) -> int:
+    """Part the owner's wallets from it, so that its row can be erased, and return how many there were.
+
+    The ledger stays as it is, with nothing left that names the owner. Commits with the caller's transaction. Raises
+    InvalidValue for an owner that is not saved.
+    """
+    if owner._state.adding or owner.pk is None:
+        raise InvalidValue("owner", f"an unsaved {type(owner).__name__} has no wallets.")
+    using = router.db_for_write(Wallet, instance=owner)
+    with transaction.atomic(using=using):
+        return wallets_of(owner, using).update(owner_type=None, owner_id=None)

@@ -1,0 +1,58 @@
+"""Spend credits on operations: what an operation costs, whether a wallet can pay, and the charge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils import timezone
+
+from usage_credits import conf
+from usage_credits.dsl.categories import OPERATION_CHARGE
+from usage_credits.dsl.operations import Quote
+from usage_credits.exceptions import InvalidOperation
+from usage_credits.ledger.debits import debit
+from usage_credits.models import Transaction, Wallet
+from usage_credits.values import check_metadata
+from usage_credits.version import __version__
+
+
+def quote(name: object, params: Mapping[str, Any]) -> Quote:
+    """Check `params` and price the operation once, in credits.
+
+    Raises InvalidOperation for an unknown operation, refused parameters, and a price that cannot be worked out.
+    """
+    settings = conf.current()
+    operation = settings.catalogue.operation(name)
+    if operation is None:
+        known = ", ".join(operation.name for operation in settings.catalogue.operations) or "none is defined"
+        raise InvalidOperation(f"There is no operation {name!r}; known operations: {known}.")
+    return operation.quote(params, settings.rounding)
+
+
+def charge(
+    wallet: Wallet,
+    quoted: Quote,
+    *,
+    idempotency_key: str | None = None,
+    attributed_to: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Transaction | None:
+    """Debit the quoted price and return the transaction, or None for a free operation, which posts nothing.
+
+    The row's metadata holds `operation, cost, params, metadata, executed_at, version`; the caller's `metadata` is
+    laid over the operation's own inside `metadata` and can overwrite none of the others. Locks, commits and raises as
+    `usage_credits.ledger.debits.debit` does.
+    """
+    caller = check_metadata(metadata)
+    if not quoted.price:
+        return None
+    audit = quoted.audit(executed_at=timezone.now(), version=__version__)
+    return debit(
+        wallet,
+        quoted.price,
+        category=OPERATION_CHARGE,
+        metadata={**audit, "metadata": {**audit["metadata"], **caller}},
+        idempotency_key=idempotency_key,
+        attributed_to=attributed_to,
+    )
