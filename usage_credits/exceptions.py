@@ -74,5 +74,8 @@ class AppendOnlyError(UsageCreditsError):
 
 def describe(value: object) -> str:
     """Name a value and its kind for an error message, shortened so that no message grows with its input."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # a refused value may be anything: huge integers have no text, and a repr may fail
+        text = "a value without text"
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
