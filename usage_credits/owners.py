@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django.contrib.contenttypes.fields import GenericRelation
 from django.db import models, router, transaction
@@ -219,7 +219,8 @@ def with_credits(queryset: models.QuerySet[Owner], asset: str | None = None) -> 
     )
     credits_now = Subquery(wallets.values(now=available), output_field=BigIntegerField())
     missing = Value(seeded if options.auto_create else None, output_field=BigIntegerField())
-    return queryset.annotate(credits_now=Coalesce(credits_now, missing))
+    annotated: Any = queryset.annotate(credits_now=Coalesce(credits_now, missing))
+    return cast("models.QuerySet[Owner]", annotated)
 
 
 def detach_owner(owner: models.Model) -> int:

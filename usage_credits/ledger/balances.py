@@ -6,11 +6,11 @@ import datetime
 from typing import Any
 
 from django.db import router
-from django.db.models import BigIntegerField, F, OuterRef, Subquery, Sum
+from django.db.models import BigIntegerField, F, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from usage_credits.exceptions import InvalidValue, WalletNotFound
+from usage_credits.exceptions import WalletNotFound
 from usage_credits.models import Allocation, Lot, Transaction, Wallet
 from usage_credits.values import check_moment
 
@@ -40,7 +40,7 @@ def balance_at(wallet: Wallet, moment: datetime.datetime) -> int:
     using = router.db_for_read(Wallet, instance=wallet)
     wallets = Wallet.objects.using(using).filter(pk=wallet.pk)
     if moment >= timezone.now():
-        return wallets.values_list(signed_balance(moment), flat=True).get()
+        return _one(wallets, signed_balance(moment))
     rows = Transaction.objects.filter(wallet=OuterRef("pk"), created_at__lte=moment)
     lots = rows.filter(expires_at__lte=moment, amount__gt=0).order_by().values("wallet")
     paid = (
@@ -54,7 +54,12 @@ def balance_at(wallet: Wallet, moment: datetime.datetime) -> int:
         Subquery(rows.newest_first().values("balance_after")[:1]), 0, output_field=BigIntegerField()
     )
     waiting = _total(lots.values(total=Sum("amount"))) - _total(paid.values(total=Sum("amount")))
-    return wallets.values_list(last - waiting, flat=True).get()
+    return _one(wallets, last - waiting)
+
+
+def _one(wallets: QuerySet[Wallet], expression: Any) -> int:
+    balance: int = wallets.values_list(expression, flat=True).get()
+    return balance
 
 
 def _total(query: Any) -> Any:

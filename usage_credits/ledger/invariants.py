@@ -1,7 +1,7 @@
 """The invariants as SQL: what each forbids, selected as (wallet, row, figures for the message).
 
 Plain SQL because each is one set-based statement over several tables with window functions, the same on every
-database. `%(first)s` and `%(last)s` bound the wallets.
+database. `%(first)s` and `%(last)s` bound the wallets; CATEGORIES are bound too.
 """
 
 from __future__ import annotations
@@ -9,6 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from usage_credits.dsl.categories import CREDIT_PACK_PURCHASE, CREDIT_PACK_REFUND, EXPIRATION, TRANSFER_OUT
+
+CATEGORIES = {
+    "expiration": EXPIRATION,
+    "transfer_out": TRANSFER_OUT,
+    "credit_pack_purchase": CREDIT_PACK_PURCHASE,
+    "credit_pack_refund": CREDIT_PACK_REFUND,
+}
 
 
 @dataclass(frozen=True)
@@ -133,25 +140,25 @@ CHECKS = (
         "INV-4",
         "allocation",
         "it takes {0} from lot {1}, which had expired by then",
-        f"""
+        """
         SELECT a.wallet_id, a.id, a.amount, a.lot_id
         FROM usage_credits_allocation a
         JOIN usage_credits_transaction d ON d.id = a.debit_id
         JOIN usage_credits_lot l ON l.id = a.lot_id
         WHERE a.wallet_id BETWEEN %(first)s AND %(last)s
-          AND d.category <> '{EXPIRATION}' AND d.hold_id IS NULL AND l.expires_at <= d.created_at
+          AND d.category <> %(expiration)s AND d.hold_id IS NULL AND l.expires_at <= d.created_at
         """,
     ),
     Check(
         "INV-4",
         "allocation",
         "it books the expiry of lot {1}, which had not expired by then",
-        f"""
+        """
         SELECT a.wallet_id, a.id, a.amount, a.lot_id
         FROM usage_credits_allocation a
         JOIN usage_credits_transaction d ON d.id = a.debit_id
         JOIN usage_credits_lot l ON l.id = a.lot_id
-        WHERE a.wallet_id BETWEEN %(first)s AND %(last)s AND d.category = '{EXPIRATION}'
+        WHERE a.wallet_id BETWEEN %(first)s AND %(last)s AND d.category = %(expiration)s
           AND (l.expires_at IS NULL OR l.expires_at > d.created_at)
         """,
     ),
@@ -172,11 +179,11 @@ CHECKS = (
         "INV-5",
         "transaction",
         "it takes the balance from {0} to {1} with an overdraft of {2}",
-        f"""
+        """
         SELECT wallet_id, id, balance_before, balance_after, overdraft FROM usage_credits_transaction
         WHERE wallet_id BETWEEN %(first)s AND %(last)s AND amount < 0
           AND ((balance_before >= 0 AND balance_after < 0 AND overdraft < -balance_after)
-               OR (overdraft > 0 AND (hold_id IS NOT NULL OR category IN ('{TRANSFER_OUT}', '{EXPIRATION}'))))
+               OR (overdraft > 0 AND (hold_id IS NOT NULL OR category IN (%(transfer_out)s, %(expiration)s))))
         """,
     ),
     Check(
@@ -211,10 +218,10 @@ CHECKS = (
         "INV-6",
         "fulfillment",
         "the purchase was awarded {0} times",
-        f"""
+        """
         SELECT f.wallet_id, f.id, COUNT(*)
         FROM usage_credits_fulfillment f JOIN usage_credits_transaction t ON t.fulfillment_id = f.id
-        WHERE f.wallet_id BETWEEN %(first)s AND %(last)s AND t.category = '{CREDIT_PACK_PURCHASE}'
+        WHERE f.wallet_id BETWEEN %(first)s AND %(last)s AND t.category = %(credit_pack_purchase)s
         GROUP BY f.wallet_id, f.id HAVING COUNT(*) > 1
         """,
     ),
@@ -222,14 +229,14 @@ CHECKS = (
         "INV-6",
         "fulfillment",
         "{1} were taken back of {0} awarded, or its rows are in another wallet",
-        f"""
+        """
         SELECT f.wallet_id, f.id, SUM(CASE WHEN t.amount > 0 THEN t.amount ELSE 0 END),
-               -SUM(CASE WHEN t.category = '{CREDIT_PACK_REFUND}' THEN t.amount ELSE 0 END)
+               -SUM(CASE WHEN t.category = %(credit_pack_refund)s THEN t.amount ELSE 0 END)
         FROM usage_credits_fulfillment f JOIN usage_credits_transaction t ON t.fulfillment_id = f.id
         WHERE f.wallet_id BETWEEN %(first)s AND %(last)s
         GROUP BY f.wallet_id, f.id
         HAVING SUM(CASE WHEN t.amount > 0 THEN t.amount ELSE 0 END)
-                 < -SUM(CASE WHEN t.category = '{CREDIT_PACK_REFUND}' THEN t.amount ELSE 0 END)
+                 < -SUM(CASE WHEN t.category = %(credit_pack_refund)s THEN t.amount ELSE 0 END)
                OR MIN(t.wallet_id) <> f.wallet_id OR MAX(t.wallet_id) <> f.wallet_id
         """,
     ),

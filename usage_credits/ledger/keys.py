@@ -57,4 +57,4 @@ def _used(wallet: Wallet, keys: list[str]) -> dict[str, Transaction]:
     aliased = rows.filter(key_aliases__wallet=wallet, key_aliases__key__in=keys).annotate(
         used_key=F("key_aliases__key")
     )
-    return {row.used_key: row for row in own.union(aliased, all=True)}
+    return {getattr(row, "used_key"): row for row in own.union(aliased, all=True)}  # noqa: B009 - an annotation

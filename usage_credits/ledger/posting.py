@@ -12,9 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
-from django.contrib.contenttypes.fields import GenericForeignKey
 from django.db import router, transaction
 from django.utils import timezone
 
@@ -91,8 +90,7 @@ def _lock(wallet: Wallet, using: str) -> Wallet:
     (locked,) = statements.lock_wallets([wallet.pk], using) or (None,)
     if locked is None:
         raise WalletNotFound(f"There is no wallet {wallet.pk}.")
-    owner = cast("GenericForeignKey", Wallet._meta.get_field("owner"))
-    if owner.is_cached(wallet):
+    if Wallet._meta.get_field("owner").is_cached(wallet):
         locked.owner = wallet.owner
     return locked
 

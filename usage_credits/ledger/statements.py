@@ -45,14 +45,14 @@ def insert(rows: Sequence[models.Model], using: str) -> None:
     meta = rows[0]._meta
     quote = connection.ops.quote_name
     columns = [column for column in meta.local_concrete_fields if not column.primary_key]
-    names = ", ".join(quote(column.column) for column in columns)
+    names = ", ".join(quote(str(column.column)) for column in columns)
     values = f"({', '.join(['%s'] * len(columns))})"
     size = MAX_PARAMETERS // len(columns)
     for start in range(0, len(rows), size):
         batch = rows[start : start + size]
         sql = (
             f"INSERT INTO {quote(meta.db_table)} ({names}) "  # noqa: S608 - names come from the model
-            f"VALUES {', '.join([values] * len(batch))} RETURNING {quote(meta.pk.column)}"
+            f"VALUES {', '.join([values] * len(batch))} RETURNING {quote(str(meta.pk.column))}"
         )
         parameters = [
             column.get_db_prep_save(_value(row, column), connection) for row in batch for column in columns

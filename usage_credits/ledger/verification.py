@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db import connections, router
 from django.db.models import Max, Min
 
-from usage_credits.ledger.invariants import CHECKS
+from usage_credits.ledger.invariants import CATEGORIES, CHECKS
 from usage_credits.models import Wallet
 
 WALLETS_AT_ONCE = 10_000
@@ -37,7 +37,7 @@ def verify(*, wallet_id: int | None = None, using: str | None = None) -> Iterato
     for first, last in _ranges(wallet_id, using):
         for check in CHECKS:
             with connections[using].cursor() as cursor:
-                cursor.execute(check.sql, {"first": first, "last": last})
+                cursor.execute(check.sql, {"first": first, "last": last, **CATEGORIES})
                 for wallet, pk, *figures in cursor.fetchall():
                     yield Finding(
                         check.invariant, wallet, f"{check.table} {pk}", check.problem.format(*figures)

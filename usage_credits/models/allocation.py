@@ -41,11 +41,11 @@ class Allocation(AppendOnlyModel):
         return f"{self.amount} of lot {self.lot_id} for debit {self.debit_id}"
 
     def clean(self) -> None:
-        """Refuse an amount of 0 or less, more than the lot has left, a credit as debit, and a lot of another wallet."""
+        """Refuse an amount that the lot has not left, a credit as debit, and a lot of another wallet."""
         errors: dict[str, Any] = {}
         others = Allocation.objects.filter(lot=self.lot_id).exclude(pk=self.pk)
         left = self.lot.amount - (others.aggregate(paid=Sum("amount"))["paid"] or 0)
-        if self.amount is None or not 1 <= self.amount <= left:
+        if not 1 <= (self.amount or 0) <= left:
             errors["amount"] = _("The lot has %(left)d left to allocate.") % {"left": left}
         if self.debit.amount > 0:
             errors["debit"] = _("Only a debit is paid by lots.")
