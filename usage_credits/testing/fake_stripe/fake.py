@@ -1,0 +1,200 @@
+"""The fake Stripe itself: its memory, its API and the hands of its customers."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from usage_credits.testing.fake_stripe import checkout, events, objects, payments, routes
+from usage_credits.testing.fake_stripe.delivery import Sender, deliver, through_test_client
+from usage_credits.testing.fake_stripe.errors import Refusal
+from usage_credits.testing.fake_stripe.forms import decode
+from usage_credits.testing.fake_stripe.store import Payload, Store
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an HTTP request to the API is answered."""
+
+    status: int
+    body: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as the fake remembers it; the parameters are decoded."""
+
+    method: str
+    path: str
+    params: Payload
+
+
+class FakeStripe:
+    """An account at a Stripe that lives in this process and moves no money.
+
+    Ids are the same in every run of the same steps; `seed` gives other ones. `clock` gives seconds since the
+    epoch, `send` posts to webhook endpoints. Objects are given and returned as the dicts that Stripe's JSON
+    holds; where one is expected, anything that has its "id", or the id itself, will do.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: str = "fake",
+        clock: Callable[[], float] = time.time,
+        send: Sender = through_test_client,
+        base_url: str = "https://checkout.stripe.test",
+    ) -> None:
+        self.base_url = base_url
+        self.requests: list[Request] = []
+        self._store = Store(clock, seed)
+        self._send = send
+        self._lock = threading.RLock()
+        self._answers: dict[str, tuple[Request, Answer]] = {}
+        self._outages: list[tuple[str, int]] = []
+        self._delivered: set[str] = set()
+        self.account = objects.account(self._store)
+
+    def handle(self, method: str, path: str, query: str, headers: Mapping[str, str]) -> Answer:
+        """Answer one HTTP request; `query` is the form-encoded text of the parameters."""
+        request = Request(method.lower(), path, decode(query))
+        key = {name.lower(): value for name, value in headers.items()}.get("idempotency-key")
+        with self._lock:
+            self.requests.append(request)
+            if key in self._answers:
+                return self._replay(*self._answers[key], request)
+            answer = self._answer(request)
+            if key is not None and answer.status < 500:
+                self._answers[key] = (request, answer)
+            return answer
+
+    @contextmanager
+    def outage(self, path: str = "/v1/", status: int = 503) -> Iterator[None]:
+        """Answer every request whose path begins with `path` by an error of Stripe's own."""
+        self._outages.append((path, status))
+        try:
+            yield
+        finally:
+            self._outages.remove((path, status))
+
+    def get(self, kind: str, one: Any) -> Payload:
+        """Return the object of `kind` ("charge", "customer", …) itself: changing it changes the fake."""
+        return self._store.get(kind, _id_of(one))
+
+    def lines_of(self, session: Any) -> list[Payload]:
+        """Return the line items of a checkout session."""
+        lines: list[Payload] = self._store.hidden(_id_of(session), "line_items").get("data", [])
+        return lines
+
+    def all(self, kind: str) -> list[Payload]:
+        """Return all objects of `kind`, oldest first."""
+        return list(self._store.all(kind))
+
+    def pay(self, session: Any, *, delayed: bool = False, promotion_code: str | None = None) -> Payload:
+        """Complete the checkout session and return it; `delayed` pays by a method whose money comes later."""
+        with self._lock:
+            paid = self.get("checkout.session", session)
+            if promotion_code:
+                checkout.use_promotion_code(self._store, paid, promotion_code)
+            checkout.pay(self._store, paid, method="us_bank_account" if delayed else "card")
+            return paid
+
+    def settle(self, session: Any) -> Payload:
+        """Let the money of a delayed payment arrive."""
+        with self._lock:
+            checkout.settle(self._store, self.get("checkout.session", session))
+            return self.get("checkout.session", session)
+
+    def fail(self, session: Any) -> Payload:
+        """Let a delayed payment bounce."""
+        with self._lock:
+            checkout.fail(self._store, self.get("checkout.session", session))
+            return self.get("checkout.session", session)
+
+    def refund(self, charge: Any, amount: int | None = None) -> Payload:
+        """Give money of a charge back: `amount` in the currency's minor unit, or all that is left."""
+        with self._lock:
+            return payments.refund(self._store, {"charge": _id_of(charge), "amount": amount})
+
+    @property
+    def events(self) -> list[Payload]:
+        """Return every event so far, oldest first."""
+        return self.all("event")
+
+    def event(self, name: str) -> Payload:
+        """Return the latest event of this type."""
+        return next(event for event in reversed(self.events) if event["type"] == name)
+
+    def events_for(self, purchase: Any) -> list[Payload]:
+        """Return the events that announce a purchase, given by its payment intent or its checkout session."""
+        purchase_id = _id_of(purchase)
+        return [
+            event
+            for event in self.events
+            if event["type"] in events.PURCHASE_ANNOUNCEMENTS and events.concerns(event, purchase_id)
+        ]
+
+    def reissue(self, event: Payload) -> Payload:
+        """Announce the same change by a second event with another id, as Stripe sometimes does."""
+        with self._lock:
+            return events.reissue(self._store, event)
+
+    def add_webhook_endpoint(self, url: str, *, enabled_events: list[str] | None = None) -> Payload:
+        """Register a URL to which events are posted and return the endpoint with its secret."""
+        with self._lock:
+            return objects.webhook_endpoint(self._store, {"url": url, "enabled_events": enabled_events})
+
+    def deliver(self, event: Payload, times: int = 1, *, secret: str | None = None) -> list[int]:
+        """Post the event `times` times to every endpoint and return the statuses of the answers, in order.
+
+        `secret` signs instead of the endpoint's own: a forgery.
+        """
+        self._delivered.add(event["id"])
+        return [
+            status
+            for _time in range(times)
+            for status in deliver(self._store, event, self._send, secret=secret)
+        ]
+
+    def deliver_pending(self) -> list[int]:
+        """Post every event not delivered yet, oldest first; what is not answered 2xx stays pending."""
+        statuses = []
+        for event in self.events:
+            if event["id"] not in self._delivered:
+                answers = self.deliver(event)
+                if any(not 200 <= status < 300 for status in answers):
+                    self._delivered.discard(event["id"])
+                statuses.extend(answers)
+        return statuses
+
+    def _answer(self, request: Request) -> Answer:
+        try:
+            for path, status in self._outages:
+                if request.path.startswith(path):
+                    raise Refusal(
+                        status, "An error occurred with our connection to Stripe.", kind="api_error"
+                    )
+            body = routes.answer(
+                self._store, request.method, request.path, request.params, base_url=self.base_url
+            )
+        except Refusal as refusal:
+            # Without this header stripe-python waits and tries again.
+            return Answer(refusal.status, json.dumps(refusal.body), {"Stripe-Should-Retry": "false"})
+        return Answer(200, json.dumps(body), {"Request-Id": f"req_{len(self.requests):014d}"})
+
+    def _replay(self, first: Request, answer: Answer, request: Request) -> Answer:
+        if first != request:
+            message = "Keys for idempotent requests can only be used with the parameters of their first use."
+            refusal = Refusal(400, message, kind="idempotency_error")
+            return Answer(400, json.dumps(refusal.body), {"Stripe-Should-Retry": "false"})
+        return Answer(answer.status, answer.body, {**answer.headers, "Idempotent-Replayed": "true"})
+
+
+def _id_of(one: Any) -> str:
+    return one if isinstance(one, str) else str(one["id"])

@@ -1,0 +1,58 @@
+"""The checkout page on which a customer of the demo pays or turns back."""
+
+from __future__ import annotations
+
+from html import escape
+
+from usage_credits.testing.fake_stripe.store import Payload
+
+_ZERO_DECIMAL = frozenset(
+    ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"]
+)
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 26rem; margin: 4rem auto; padding: 0 1rem; }}
+td {{ padding: .25rem 0; }} td + td {{ text-align: right; }} table {{ width: 100%; }}
+button {{ font: inherit; padding: .5rem 1.5rem; }} form {{ margin-top: 1rem; }}
+</style>
+<h1>{title}</h1>
+{content}
+</html>
+"""
+
+
+def checkout_page(session: Payload, lines: list[Payload]) -> str:
+    """Return the page of an open session: what is bought, a button that pays, one that cancels."""
+    rows = [
+        f"<tr><td>{escape(line['description'])} × {line['quantity']}</td>"
+        f"<td>{money(line['amount_subtotal'], line['currency'])}</td></tr>"
+        for line in lines
+    ]
+    total = money(session["amount_total"], session["currency"])
+    code = ""
+    if session["allow_promotion_codes"]:
+        code = '<p><label>Promotion code <input name="promotion_code" autocomplete="off"></label></p>'
+    action = f"/checkout/{escape(session['id'])}"
+    return page(
+        "Checkout",
+        f"<p>No money moves here: this is a fake of Stripe.</p><table>{''.join(rows)}"
+        f"<tr><td><strong>Total</strong></td><td><strong>{total}</strong></td></tr></table>"
+        f'<form method="post" action="{action}/pay">{code}<button>Pay</button></form>'
+        f'<form method="post" action="{action}/cancel"><button>Cancel</button></form>',
+    )
+
+
+def page(title: str, content: str) -> str:
+    """Return a whole page; `title` is escaped, `content` is HTML."""
+    return _PAGE.format(title=escape(title), content=content)
+
+
+def money(amount: int, currency: str) -> str:
+    """Return an amount in minor units as people read it: 4900 usd is "49.00 USD"."""
+    decimals = 0 if currency in _ZERO_DECIMAL else 2
+    return f"{amount / 10**decimals:,.{decimals}f} {currency.upper()}"

@@ -1,0 +1,100 @@
+"""How a payment goes through the fake: payment intent, charge, balance transaction, refund."""
+
+from __future__ import annotations
+
+from usage_credits.testing.fake_stripe import objects
+from usage_credits.testing.fake_stripe.errors import Refusal, bad_parameter
+from usage_credits.testing.fake_stripe.events import emit
+from usage_credits.testing.fake_stripe.forms import boolean, integer
+from usage_credits.testing.fake_stripe.store import Payload, Store
+
+
+def create_intent(store: Store, params: Payload) -> Payload:
+    """Create a payment intent; with `confirm` it is paid at once by card."""
+    intent = objects.payment_intent(store, params)
+    emit(store, "payment_intent.created", intent)
+    if boolean(params.get("confirm")):
+        confirm(store, intent)
+    return intent
+
+
+def confirm(
+    store: Store, intent: Payload, *, method: str = "card", billing_details: Payload | None = None
+) -> None:
+    """Take the payment; by card it succeeds at once, by any other method it stays in processing."""
+    if intent["status"] == "succeeded":
+        raise Refusal(
+            400, "This PaymentIntent has already succeeded.", code="payment_intent_unexpected_state"
+        )
+    paid_with = objects.payment_method(store, intent["customer"], method, billing_details or {})
+    intent["payment_method"] = paid_with["id"]
+    if method == "card":
+        objects.charge(store, intent, "pending")
+        succeed(store, intent)
+        return
+    intent["status"] = "processing"
+    emit(store, "charge.pending", objects.charge(store, intent, "pending"))
+    emit(store, "payment_intent.processing", intent)
+
+
+def succeed(store: Store, intent: Payload) -> None:
+    """Let the money arrive."""
+    charge = store.get("charge", intent["latest_charge"])
+    charge.update(
+        status="succeeded",
+        paid=True,
+        captured=True,
+        amount_captured=intent["amount"],
+        balance_transaction=objects.balance_transaction(store, charge)["id"],
+        outcome={"network_status": "approved_by_network", "type": "authorized", "risk_level": "normal"},
+    )
+    intent.update(status="succeeded", amount_received=intent["amount"])
+    emit(store, "charge.succeeded", charge)
+    emit(store, "payment_intent.succeeded", intent)
+
+
+def fail(store: Store, intent: Payload) -> None:
+    """Let the payment bounce."""
+    message = "The customer's bank account could not be debited."
+    charge = store.get("charge", intent["latest_charge"])
+    charge.update(status="failed", failure_code="payment_failed", failure_message=message)
+    intent.update(
+        status="requires_payment_method",
+        payment_method=None,
+        last_payment_error={"type": "api_error", "code": "payment_failed", "message": message},
+    )
+    emit(store, "charge.failed", charge)
+    emit(store, "payment_intent.payment_failed", intent)
+
+
+def refund(store: Store, params: Payload) -> Payload:
+    """Give the money of a charge back, all that is left of it unless `amount` says less."""
+    charge_id = params.get("charge")
+    if not charge_id:
+        charge_id = store.get("payment_intent", params.get("payment_intent", ""), param="payment_intent")[
+            "latest_charge"
+        ]
+    charge = store.get("charge", charge_id, param="charge")
+    left = charge["amount_captured"] - charge["amount_refunded"]
+    amount = integer(params["amount"]) if params.get("amount") else left
+    if not 0 < amount <= left:
+        raise bad_parameter("amount", f"Refund amount ({amount}) is greater than unrefunded amount ({left}).")
+    made = store.add(
+        "refund",
+        {
+            "amount": amount,
+            "balance_transaction": None,
+            "charge": charge["id"],
+            "currency": charge["currency"],
+            "metadata": params.get("metadata") or {},
+            "payment_intent": charge["payment_intent"],
+            "reason": params.get("reason"),
+            "receipt_number": None,
+            "status": "succeeded",
+        },
+    )
+    charge["amount_refunded"] += amount
+    charge["refunded"] = charge["amount_refunded"] == charge["amount"]
+    emit(store, "refund.created", made)
+    emit(store, "charge.refunded", charge)
+    return made
