@@ -50,25 +50,26 @@ def credit(wallet: Wallet, amount: int, **options: Unpack[CreditOptions]) -> Tra
 
 def credit_entry(amount: int, **options: Unpack[CreditOptions]) -> CreditEntry:
     """Check the arguments of a credit and return them as an entry; raises InvalidValue."""
-    cash = _check_cash(options.get("cash"))
+    cash_amount, cash_currency = _check_cash(options.get("cash"))
     return CreditEntry(
         amount=check_amount(amount),
         category=check_category(options.get("category"), default=CREDIT_ADDED),
         metadata=check_metadata(options.get("metadata")),
         expires_at=check_moment(options.get("expires_at"), "expires_at"),
         idempotency_key=check_key(options.get("idempotency_key")),
-        cash_amount=cash.amount if cash else None,
-        cash_currency=cash.currency if cash else None,
+        cash_amount=cash_amount,
+        cash_currency=cash_currency,
         fulfillment=options.get("fulfillment"),
         grid_date=check_moment(options.get("grid_date"), "grid_date"),
     )
 
 
-def _check_cash(cash: object) -> Money | None:
+def _check_cash(cash: object) -> tuple[int, str] | tuple[None, None]:
+    """Return amount and currency; money given back is negative, so an int may be. Zero and None mean no cash."""
+    if cash is None or (type(cash) is int and cash == 0):
+        return None, None
+    if isinstance(cash, Money):
+        return (cash.amount, cash.currency) if cash.amount else (None, None)
     if type(cash) is int and abs(cash) <= MAX_AMOUNT:
-        cash = Money(cash, conf.current().default_currency)
-    if cash is None or isinstance(cash, Money):
-        return cash if cash and cash.amount else None
-    raise InvalidValue.of(
-        "cash", cash, "an amount of money such as dollars(49), a whole number of cents, or None"
-    )
+        return cash, conf.current().default_currency
+    raise InvalidValue.of("cash", cash, "an amount of money such as dollars(49), a whole number of cents, or None")

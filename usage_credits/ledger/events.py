@@ -24,7 +24,7 @@ def announce_now(event: str, wallet: Wallet | None, **fields: Any) -> None:
     """Send `event` at once to its receivers and to the CALLBACKS of settings; what they raise is logged."""
     signal = signals.ALL[event]
     callbacks = conf.current().callbacks_for(event)
-    if not callbacks and not signal.has_listeners():
+    if not callbacks and not signal.receivers:
         return
     owner = wallet.owner if wallet else None
     sender = _model_of(wallet, owner)
