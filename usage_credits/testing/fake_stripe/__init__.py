@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from usage_credits.testing.fake_stripe.client import FakeStripeClient, installed
+from usage_credits.testing.fake_stripe.client import FakeStripeClient, use_fake_stripe
 from usage_credits.testing.fake_stripe.delivery import over_http, through_test_client
 from usage_credits.testing.fake_stripe.fake import FakeStripe
 from usage_credits.testing.fake_stripe.server import FakeStripeServer
@@ -11,7 +11,7 @@ __all__ = [
     "FakeStripe",
     "FakeStripeClient",
     "FakeStripeServer",
-    "installed",
+    "use_fake_stripe",
     "over_http",
     "through_test_client",
 ]

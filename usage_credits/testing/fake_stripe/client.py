@@ -46,7 +46,7 @@ class FakeStripeClient(stripe.HTTPClient):
 
 
 @contextmanager
-def installed(fake: FakeStripe) -> Iterator[FakeStripe]:
+def use_fake_stripe(fake: FakeStripe) -> Iterator[FakeStripe]:
     """Make every call of stripe-python, and so of dj-stripe, in this process go to the fake."""
     before = stripe.default_http_client
     stripe.default_http_client = FakeStripeClient(fake)

@@ -72,8 +72,6 @@ def answer(store: Store, method: str, path: str, params: Payload, *, base_url: s
     """Carry out one request and return the JSON of its answer; raises Refusal for everything else."""
     params = dict(params)
     expand: list[str] = params.pop("expand", None) or []
-    if isinstance(expand, dict):
-        expand = list(expand.values())
     if (method, path) == ("get", "/v1/account"):
         return store.expanded(next(store.all("account")), expand)
     match = _PATH.fullmatch(path)

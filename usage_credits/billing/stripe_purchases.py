@@ -1,0 +1,112 @@
+"""Settle purchases of packs by what Stripe says of them now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from usage_credits.billing import purchases
+from usage_credits.billing.purchases import Purchase, is_pack_purchase
+from usage_credits.billing.stripe_api import Access, retrieve_intent, retrieve_session
+from usage_credits.billing.stripe_customers import find_owner
+from usage_credits.billing.stripe_objects import (
+    Payload,
+    charge_of,
+    is_paid,
+    is_session_paid,
+    metadata_of,
+    moment_of,
+    refunded_amount,
+    sid,
+)
+from usage_credits.models import Fulfillment, PaymentNotice
+
+
+def settle_intent(
+    intent_id: str,
+    access: Access,
+    *,
+    session: Payload | None = None,
+    accept_changed: bool = False,
+) -> Fulfillment | PaymentNotice | None:
+    """Settle the purchase behind a payment intent; see `purchases.settle`.
+
+    Asks Stripe unless the purchase is fulfilled already. `session`, where known, is the checkout session that led to
+    it: its metadata stands in where the payment intent has none. Raises stripe.StripeError where Stripe cannot answer.
+    """
+    key = f"pi:{intent_id}"
+    fulfillment = purchases.find_settled(key)
+    if fulfillment is not None:
+        return fulfillment
+    intent = retrieve_intent(intent_id, access)
+    if intent is None:
+        return None
+    purchase = _of_intent(key, intent, session)
+    return _settle(purchase, access, accept_changed=accept_changed)
+
+
+def settle_session(
+    session_id: str, access: Access, *, accept_changed: bool = False
+) -> Fulfillment | PaymentNotice | None:
+    """Settle the purchase of a checkout session, by its payment intent where there is one; see `settle_intent`."""
+    key = f"cs:{session_id}"
+    fulfillment = purchases.find_settled(key)
+    if fulfillment is not None:
+        return fulfillment
+    session = retrieve_session(session_id, access)
+    if session is None:
+        return None
+    intent_id = sid(session.get("payment_intent"))
+    if intent_id:
+        return settle_intent(intent_id, access, session=session, accept_changed=accept_changed)
+    return _settle(_of_session(key, session), access, accept_changed=accept_changed)
+
+
+def _settle(
+    purchase: Purchase, access: Access, *, accept_changed: bool
+) -> Fulfillment | PaymentNotice | None:
+    find = partial(find_owner, purchase.metadata, purchase.customer_id, access)
+    return purchases.settle(purchase, find, accept_changed=accept_changed)
+
+
+def _of_intent(key: str, intent: Payload, session: Payload | None) -> Purchase:
+    metadata = metadata_of(intent)
+    if session is not None and not is_pack_purchase(metadata):
+        metadata = metadata_of(session)
+    charge = charge_of(intent)
+    customer_id = sid(intent.get("customer")) or ""
+    return Purchase(
+        key=key,
+        metadata=metadata,
+        is_paid=is_paid(intent),
+        amount=intent.get("amount_received") or 0,
+        currency=intent["currency"],
+        refunded=refunded_amount(charge),
+        customer_id=customer_id,
+        charge=charge,
+        purchased_at=moment_of(charge or intent),
+        references=_references(
+            charge_id=sid(charge),
+            payment_intent_id=intent["id"],
+            checkout_session_id=session["id"] if session else None,
+            customer_id=customer_id,
+        ),
+    )
+
+
+def _of_session(key: str, session: Payload) -> Purchase:
+    customer_id = sid(session.get("customer")) or ""
+    return Purchase(
+        key=key,
+        metadata=metadata_of(session),
+        is_paid=is_session_paid(session),
+        amount=session.get("amount_total") or 0,
+        currency=session["currency"],
+        customer_id=customer_id,
+        purchased_at=moment_of(session),
+        references=_references(checkout_session_id=session["id"], customer_id=customer_id),
+    )
+
+
+def _references(**ids: str | None) -> Mapping[str, str]:
+    return {name: value for name, value in ids.items() if value}
