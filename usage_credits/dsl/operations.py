@@ -129,4 +129,7 @@ def _read_rule(rule: object) -> tuple[Rule, str]:
 
 
 def _is_pair(rule: object) -> TypeGuard[Sequence[Any]]:
-    return isinstance(rule, tuple | list) and len(rule) == 2 and not callable(rule[1])
+    """Tell a rule with its message from a list of two rules."""
+    if not isinstance(rule, tuple | list) or len(rule) != 2:
+        return False
+    return callable(rule[0]) and not callable(rule[1]) and not isinstance(rule[1], tuple | list)

@@ -64,7 +64,6 @@ _ABSOLUTE_PARTS: Final = (
     "minute",
     "second",
     "microsecond",
-    "leapdays",
 )
 
 
@@ -175,7 +174,7 @@ def _read_text(text: str) -> relativedelta | None:
 def _is_plain(length: relativedelta) -> bool:
     """Refuse what names a date ("the 1st", "next Friday") and what goes back in time in any of its parts."""
     parts: list[object] = [getattr(length, part) for part in _RELATIVE_PARTS]
-    names_a_date = any(getattr(length, part) not in (None, 0) for part in _ABSOLUTE_PARTS)
+    names_a_date = length.leapdays != 0 or any(getattr(length, part) is not None for part in _ABSOLUTE_PARTS)
     return not names_a_date and all(isinstance(part, int) and part >= 0 for part in parts)
 
 
