@@ -22,6 +22,7 @@ from usage_credits.ledger.balances import signed_balance
 from usage_credits.ledger.credits import credit
 from usage_credits.ledger.wallets import (
     asset_of,
+    find_available,
     find_wallet,
     open_wallet,
     options_of,
@@ -55,9 +56,9 @@ class HasWallet(models.Model):
         A missing wallet reads as its initial balance where wallets are created automatically; otherwise raises
         WalletNotFound.
         """
-        wallet = self.find_wallet()
-        if wallet is not None:
-            return wallet.available
+        available = find_available(self)
+        if available is not None:
+            return available
         if self.wallet_options.auto_create:
             return self.wallet_options.initial_balance
         raise self._not_found()

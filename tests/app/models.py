@@ -34,3 +34,18 @@ class Newcomer(HasWallet, models.Model):
     wallet_options = WalletOptions(initial_balance=100)
 
     name = models.CharField(max_length=100)
+
+
+class Member(User):
+    """A proxy: another class for the same rows, and so for the same wallets."""
+
+    class Meta:
+        proxy = True
+
+
+class Academy(Newcomer):
+    """A child of multi-table inheritance that has its parent's wallet, opened with options of its own."""
+
+    wallet_options = WalletOptions(initial_balance=25)
+
+    seats = models.IntegerField(default=0)

@@ -31,6 +31,12 @@ def balance_and_held(wallet: Wallet) -> tuple[int, int]:
     return balance, held
 
 
+def available_in(wallets: QuerySet[Wallet]) -> int | None:
+    """Return what the only wallet of `wallets` can spend now, None where there is none. One statement."""
+    found = wallets.values_list(signed_balance(timezone.now()), "booked_held").first()
+    return None if found is None else max(found[0] - found[1], 0)
+
+
 def balance_at(wallet: Wallet, moment: datetime.datetime) -> int:
     """Return the signed balance at `moment` (aware): in the past as it was, in the future as time alone leaves it.
 

@@ -9,6 +9,7 @@ from usage_credits import conf
 from usage_credits.dsl.categories import MANUAL_ADJUSTMENT
 from usage_credits.dsl.wallet_options import WalletOptions, clean_asset
 from usage_credits.exceptions import InvalidValue
+from usage_credits.ledger.balances import available_in
 from usage_credits.ledger.posting import CreditEntry, posting
 from usage_credits.models import Wallet
 
@@ -42,11 +43,21 @@ def find_wallet(owner: models.Model, asset: str | None = None) -> Wallet | None:
     """Return the owner's wallet of `asset`, or None; creates nothing. One statement."""
     if owner._state.adding or owner.pk is None:
         return None
-    using = router.db_for_read(Wallet, instance=owner)
-    wallet = wallets_of(owner, using).filter(asset=asset_of(owner, asset)).first()
+    wallet = _to_read(owner, asset).first()
     if wallet:
         wallet.owner = owner
     return wallet
+
+
+def find_available(owner: models.Model, asset: str | None = None) -> int | None:
+    """Return what the owner's wallet of `asset` can spend now, None without a wallet. One statement."""
+    if owner._state.adding or owner.pk is None:
+        return None
+    return available_in(_to_read(owner, asset))
+
+
+def _to_read(owner: models.Model, asset: str | None) -> models.QuerySet[Wallet]:
+    return wallets_of(owner, router.db_for_read(Wallet, instance=owner)).filter(asset=asset_of(owner, asset))
 
 
 def wallets_of(owner: models.Model, using: str) -> models.QuerySet[Wallet]:

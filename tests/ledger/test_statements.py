@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from tests.app.models import User
+from tests.factories import add_history, add_lots, configured, days, make_user
+from usage_credits import InsufficientCredits
+from usage_credits.ledger.verification import verify
+from usage_credits.models import Allocation, Wallet
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def count_statements(action: Callable[[], Any]) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        action()
+    return len(captured)
+
+
+@pytest.fixture
+def user() -> User:
+    return make_user()
+
+
+@pytest.fixture
+def wallet(user: User) -> Wallet:
+    return user.wallet()
+
+
+@pytest.mark.parametrize("rows", [10, 100_000])
+def test_statements_do_not_depend_on_history(user: User, wallet: Wallet, rows: int) -> None:
+    add_history(wallet, rows)
+    assert wallet.transactions.count() == rows
+    assert count_statements(lambda: wallet.credit(100)) == 7
+    assert count_statements(lambda: wallet.credit(100, idempotency_key="top-up")) == 8
+    assert count_statements(lambda: wallet.debit(5)) == 8
+    assert count_statements(lambda: wallet.debit(5, idempotency_key="paid")) == 9
+    assert count_statements(lambda: wallet.debit(5, idempotency_key="paid")) == 4
+    assert count_statements(lambda: wallet.balance) == 1
+    assert count_statements(lambda: user.credits) == 1
+    assert count_statements(lambda: user.spend_credits_on("report")) == 9
+    assert list(verify()) == []
+
+
+@pytest.mark.parametrize("lots", [2, 500])
+def test_debit_that_empties_many_lots(wallet: Wallet, lots: int) -> None:
+    add_lots(wallet, lots)
+    assert count_statements(lambda: wallet.debit(lots)) == 8
+    assert Allocation.objects.count() == lots
+    assert list(verify()) == []
+
+
+def test_writes_that_find_many_expired_lots(wallet: Wallet) -> None:
+    with time_machine.travel("2026-01-01", tick=False) as clock:
+        add_lots(wallet, 500, expires_in=days(1))
+        wallet.credit(10)
+        clock.shift(days(2))
+        assert count_statements(lambda: wallet.debit(5)) == 8
+        add_lots(wallet, 500, expires_in=days(1))
+        clock.shift(days(2))
+        assert count_statements(lambda: wallet.credit(5)) == 9
+        assert wallet.lots.filter(is_open=True).count() == 2
+    assert list(verify()) == []
+
+
+def test_debit_that_takes_from_many_lots_and_leaves_a_debt(wallet: Wallet) -> None:
+    add_lots(wallet, 500)
+    with configured(ALLOW_NEGATIVE_BALANCE=True):
+        assert count_statements(lambda: wallet.debit(510)) == 8
+        assert count_statements(lambda: wallet.debit(10)) == 6
+        assert wallet.balance == -20
+    assert list(verify()) == []
+
+
+def test_credit_that_settles_many_debts(wallet: Wallet) -> None:
+    with configured(ALLOW_NEGATIVE_BALANCE=True):
+        for _ in range(30):
+            wallet.debit(1)
+    assert count_statements(lambda: wallet.credit(1)) == 9
+    assert count_statements(lambda: wallet.credit(100)) == 9
+    assert wallet.balance == 71
+    assert list(verify()) == []
+
+
+def test_refusal_writes_no_statement_after_reading(wallet: Wallet) -> None:
+    def refused() -> None:
+        with pytest.raises(InsufficientCredits):
+            wallet.debit(1)
+
+    assert count_statements(refused) == 4
