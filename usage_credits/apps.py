@@ -14,9 +14,10 @@ class UsageCreditsConfig(AppConfig):
 
     def ready(self) -> None:
         # These modules import models, which are loaded only now.
-
+        from usage_credits import checks
         from usage_credits.owners import HasWallet, create_wallet_with_owner
 
+        checks.register_all()
         for model in apps.get_models():
             if issubclass(model, HasWallet):
                 post_save.connect(

@@ -73,7 +73,7 @@ def check_stripe(**kwargs: object) -> list[CheckMessage]:
 
 
 def check_database(**kwargs: object) -> list[CheckMessage]:
-    """W001: SQLite takes no lock when a transaction starts. W002: the isolation level is not READ COMMITTED."""
+    """W001: SQLite takes no lock when a transaction starts. W002: the isolation is not READ COMMITTED."""
     alias = router.db_for_write(Wallet)
     connection = connections[alias]
     options: Mapping[str, Any] = connection.settings_dict.get("OPTIONS") or {}

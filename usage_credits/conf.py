@@ -38,6 +38,9 @@ class UnimportableSetting(InvalidSetting):
     """A dotted path in the settings cannot be imported, or what it names is not what the key needs."""
 
 
+HOOKS: Final = ("FORMATTER", "OWNER_RESOLVER", "CUSTOMER_ATTRIBUTES")
+"""Settings that hold one callable or its dotted path, or nothing."""
+
 READERS: Final[Mapping[str, Callable[[object, str], Any]]] = {
     "OPERATIONS": values.read_list,
     "CREDIT_PACKS": values.read_list,
@@ -165,17 +168,14 @@ def configured() -> tuple[Settings, list[InvalidSetting]]:
     return Settings(**fields), errors
 
 
-def unimportable(settings: Settings) -> Iterator[UnimportableSetting]:
+def unimportable(settings: Settings) -> Iterator[InvalidSetting]:
     """Yield an error for each callable among the settings that cannot be imported."""
-    hooks = [
-        (key, getattr(settings, key.lower()))
-        for key in ("FORMATTER", "OWNER_RESOLVER", "CUSTOMER_ATTRIBUTES")
-    ]
+    hooks = [(key, hook) for key in HOOKS if (hook := getattr(settings, key.lower())) is not None]
     hooks += [("CALLBACKS", hook) for listed in settings.callbacks.values() for hook in listed]
     for key, hook in hooks:
         try:
             _load_hook(hook, key)
-        except UnimportableSetting as error:
+        except InvalidSetting as error:
             yield error
 
 
