@@ -42,6 +42,27 @@ OPERATIONS = [Operation("listed", costs=1)]
 NOT_CALLABLE = 5
 
 
+BAD_VALUES: dict[str, list[Any]] = {
+    "LOW_BALANCE_THRESHOLD": [-10, "abc", 2.7, True, "-10", "2.7", "", 2**63],
+    "FULFILLMENT_GRACE_PERIOD": [timedelta(minutes=-5), "5 minutes", 300, False],
+    "ROUNDING": ["banker", None, "CEIL", 1],
+    "MIN_FULFILLMENT_PERIOD": ["1 day", 0, timedelta(seconds=0.5), None, timedelta(0)],
+    "TRANSFER_EXPIRATION_POLICY": ["fixed", "fresh_window", None, 1],
+    "DEFAULT_ASSET": ["", "  ", None, 5, "x" * 51],
+    "DEFAULT_CURRENCY": ["", " ", "dollar", "us", None, 5],
+    "ALLOW_NEGATIVE_BALANCE": ["yes", 1, None],
+    "HOLD_TTL": [timedelta(0), 60, None, "1 hour"],
+    "ADDITIONAL_CATEGORIES": ["promo", None, {"promo"}, ["x" * 300]],
+    "FORMATTER": ["tokens", "", 5, "my app.tokens", "a..b"],
+    "OWNER_RESOLVER": ["resolver", 5],
+    "CUSTOMER_ATTRIBUTES": ["attributes", {"name": "x"}],
+    "CALLBACKS": [["a.b"], {"credits_added": "path"}, {"credits_added": [5]}, {"credits_added": None}, None],
+    "OPERATIONS": ["path", None, {}, OPERATIONS[0], [5], [None]],
+    "CREDIT_PACKS": [OPERATIONS, 5],
+    "SUBSCRIPTION_PLANS": [OPERATIONS, 5],
+}
+
+
 @pytest.fixture
 def broken_modules(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[None]:
     (tmp_path / "crashing_credits.py").write_text("1 / 0\n")
@@ -133,32 +154,7 @@ def test_unknown_key_suggests_the_nearest_one() -> None:
     "CFG-04", "CFG-05", "CFG-07", "CFG-08", "CFG-09", "CFG-11", "CFG-06", "DEC-11", "TRF-09"
 )
 @pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        *[("LOW_BALANCE_THRESHOLD", value) for value in (-10, "abc", 2.7, True, "-10", "2.7", "", 2**63)],
-        *[("FULFILLMENT_GRACE_PERIOD", value) for value in (timedelta(minutes=-5), "5 minutes", 300, False)],
-        *[("ROUNDING", value) for value in ("banker", None, "CEIL", 1)],
-        *[
-            ("MIN_FULFILLMENT_PERIOD", value)
-            for value in ("1 day", 0, timedelta(seconds=0.5), None, timedelta(0))
-        ],
-        *[("TRANSFER_EXPIRATION_POLICY", value) for value in ("fixed", "fresh_window", None, 1)],
-        *[("DEFAULT_ASSET", value) for value in ("", "  ", None, 5, "x" * 51)],
-        *[("DEFAULT_CURRENCY", value) for value in ("", " ", "dollar", "us", None, 5)],
-        *[("ALLOW_NEGATIVE_BALANCE", value) for value in ("yes", 1, None)],
-        *[("HOLD_TTL", value) for value in (timedelta(0), 60, None, "1 hour")],
-        *[("ADDITIONAL_CATEGORIES", value) for value in ("promo", None, {"promo"}, ["x" * 300])],
-        *[("FORMATTER", value) for value in ("tokens", "", 5, "my app.tokens", "a..b")],
-        *[("OWNER_RESOLVER", value) for value in ("resolver", 5)],
-        *[("CUSTOMER_ATTRIBUTES", value) for value in ("attributes", {"name": "x"})],
-        *[
-            ("CALLBACKS", value)
-            for value in (["a.b"], {"credits_added": "path"}, {"credits_added": [5]}, None)
-        ],
-        *[("OPERATIONS", value) for value in ("path", None, {}, OPERATIONS[0], [5], [None])],
-        *[("CREDIT_PACKS", value) for value in (OPERATIONS, 5)],
-        *[("SUBSCRIPTION_PLANS", value) for value in (OPERATIONS, 5)],
-    ],
+    ("key", "value"), [(key, value) for key, values in BAD_VALUES.items() for value in values]
 )
 def test_bad_value_is_refused_and_names_its_key(key: str, value: Any) -> None:
     error = refusal(**{key: value})

@@ -48,7 +48,7 @@ def test_definition_is_frozen(definition: Any, field: str) -> None:
 
 def test_definitions_with_different_values_differ() -> None:
     assert Operation("mail", costs=1) == Operation("mail", costs=credits(1))
-    assert replace(Operation("mail", costs=1), costs=2) == Operation("mail", costs=2)
+    assert replace(Operation("mail", costs=1), costs=credits(2)) == Operation("mail", costs=2)
     assert Operation("mail", costs=1) != Operation("mail", costs=2)
 
 

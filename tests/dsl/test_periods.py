@@ -51,7 +51,7 @@ NO_PERIODS = [
     relativedelta(),
     relativedelta(months=-1),
     relativedelta(months=1, days=-1),
-    relativedelta(days=1.5),
+    relativedelta(days=1.5),  # type: ignore[arg-type]
     relativedelta(months=1, day=1),
     relativedelta(weekday=FR),
     relativedelta(days=1, hour=0),

@@ -18,7 +18,7 @@ from usage_credits.values import MAX_AMOUNT, check_metadata, check_text
 Rule = Callable[[Mapping[str, Any]], object]
 """Gets the normalised parameters and answers truthy for those it allows."""
 
-Rules = Rule | Iterable[Rule | tuple[Rule, str]]
+Rules = Rule | tuple[Rule, str] | Iterable[Rule | tuple[Rule, str]]
 
 _ALLOWED_RULES: Final = "a callable or (callable, message) pairs"
 
