@@ -257,7 +257,7 @@ def test_operation_refuses_metadata_that_json_cannot_hold(metadata: Any) -> None
         Operation("bad", metadata=metadata)
 
 
-@pytest.mark.behaviour("OPS-12", "SPD-16")
+@pytest.mark.behaviour("OPS-12")
 def test_audit_records_the_charge_as_it_was_asked_for() -> None:
     assert audit_of({"size_mb": 1, "label": "x"}, metadata={"team": "media"}) == {
         "operation": "upload",
@@ -269,7 +269,7 @@ def test_audit_records_the_charge_as_it_was_asked_for() -> None:
     }
 
 
-@pytest.mark.behaviour("OPS-13", "SPD-16")
+@pytest.mark.behaviour("OPS-13")
 def test_audit_is_not_overwritten_by_the_metadata_of_the_operation() -> None:
     audit = audit_of({}, metadata={"cost": 999, "operation": "other", "version": "9", "executed_at": "never"})
     assert (audit["cost"], audit["operation"], audit["version"]) == (5, "upload", "1.2.3")
