@@ -86,7 +86,7 @@ def refusal(**keys: Any) -> InvalidSetting:
     return caught.value
 
 
-@pytest.mark.behaviour("CFG-01", "CFG-06", "CST-15", "CAT-01")
+@pytest.mark.behaviour("CFG-01", "CFG-02", "CFG-06", "CST-15", "CAT-01")
 def test_settings_have_their_defaults() -> None:
     assert read() == Settings(
         low_balance_threshold=None,
@@ -150,9 +150,7 @@ def test_unknown_key_suggests_the_nearest_one() -> None:
     assert "allowed are OPERATIONS, CREDIT_PACKS" in str(refusal(ZZZ=5))
 
 
-@pytest.mark.behaviour(
-    "CFG-04", "CFG-05", "CFG-07", "CFG-08", "CFG-09", "CFG-11", "CFG-06", "DEC-11", "TRF-09"
-)
+@pytest.mark.behaviour("CFG-04", "CFG-05", "CFG-07", "CFG-08", "CFG-09", "CFG-11", "CFG-06", "DEC-11")
 @pytest.mark.parametrize(
     ("key", "value"), [(key, value) for key, values in BAD_VALUES.items() for value in values]
 )
@@ -192,7 +190,7 @@ def test_rounding_is_one_of_three(rounding: str) -> None:
     assert read(ROUNDING=rounding).rounding == rounding
 
 
-@pytest.mark.behaviour("CFG-03", "CFG-11", "DEC-24")
+@pytest.mark.behaviour("CFG-11", "DEC-24")
 def test_names_are_read_in_lower_case() -> None:
     found = read(DEFAULT_ASSET=" EUR ", DEFAULT_CURRENCY="JPY", TRANSFER_EXPIRATION_POLICY=" NONE ")
     assert (found.default_asset, found.default_currency, found.transfer_expiration_policy) == (

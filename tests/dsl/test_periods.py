@@ -65,7 +65,7 @@ def test_parse_reads_names_and_their_plurals(name: str, iso: str) -> None:
     assert Period.parse(name).iso == iso
 
 
-@pytest.mark.behaviour("PER-05", "PER-06", "PER-07", "DEC-25")
+@pytest.mark.behaviour("PER-05", "PER-06", "PER-07")
 @pytest.mark.parametrize(
     ("text", "iso"),
     [
