@@ -27,8 +27,8 @@ def create_checkout_session(sellable: object, owner: models.Model, **options: An
     `customer`, `customer_email` or `customer_creation` the owner's Stripe customer is used, created where there is
     none.
 
-    Raises InvalidValue for what cannot be sold and for an owner that is not saved, ImproperlyConfigured where dj-stripe
-    is not installed, stripe.StripeError where Stripe refuses. Awards nothing: the webhook does, once it is paid.
+    Raises InvalidValue for what cannot be sold and for an owner that is not saved, ImproperlyConfigured where
+    dj-stripe is not installed, stripe.StripeError where Stripe refuses. Awards nothing: the webhook does, once it is paid.
     """
     parameters_of = PARAMETERS.get(type(sellable))
     if parameters_of is None:

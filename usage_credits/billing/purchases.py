@@ -125,7 +125,7 @@ def _sold_pack(purchase: Purchase, *, accept_changed: bool) -> CreditPack:
     changes = [
         f"{name} was {purchase.metadata[name]} when sold and is {value}"
         for name, value in defined.items()
-        if purchase.metadata.get(name, value) != value
+        if _plain(purchase.metadata.get(name, value)) != _plain(value)
     ]
     # A promotion lowers what is paid; nothing of ours changes its currency.
     if purchase.currency != pack.price.currency:
@@ -133,6 +133,12 @@ def _sold_pack(purchase: Purchase, *, accept_changed: bool) -> CreditPack:
     if changes and not accept_changed:
         raise Unresolvable(NoticeReason.MISMATCH, "; ".join(changes))
     return pack
+
+
+def _plain(value: str) -> int | str:
+    """Read a value of metadata, where everything is text: a number as such, the rest in any letter case."""
+    text = value.strip()
+    return int(text) if text.isdecimal() else text.upper()
 
 
 def _award_once(purchase: Purchase, pack: CreditPack, owner: models.Model) -> Fulfillment:

@@ -80,12 +80,13 @@ def _create_customer(owner: models.Model, reference: str) -> str:
     subscriber_key = djstripe_settings.SUBSCRIBER_CUSTOMER_KEY
     if _is_subscriber(owner) and subscriber_key:
         metadata[subscriber_key] = str(owner.pk)
+    arguments = {**attributes, "metadata": metadata}
     created = stripe.Customer.create(
-        **attributes,
-        metadata=metadata,
-        idempotency_key=_idempotency_key({**attributes, "metadata": metadata}),
-        **access.options(),
+        **arguments, idempotency_key=_idempotency_key(arguments), **access.options()
     )
+    if Customer.objects.filter(id=created.id, date_purged__isnull=False).exists():
+        # Stripe repeated its answer of up to a day ago, and that customer was deleted since.
+        created = stripe.Customer.create(**arguments, **access.options())
     customer = Customer.sync_from_stripe_data(created, api_key=access.api_key)
     if _is_subscriber(owner) and customer.subscriber != owner:
         customer.subscriber = owner

@@ -117,6 +117,18 @@ class FakeStripe:
             checkout.fail(self._store, self.get("checkout.session", session))
             return self.get("checkout.session", session)
 
+    def add_coupon(self, percent_off: int, *, code: str | None = None) -> Payload:
+        """Create a coupon and return it; with `code`, customers can type it as a promotion code."""
+        with self._lock:
+            made = objects.coupon(self._store, {"percent_off": percent_off})
+            if code:
+                objects.promotion_code(self._store, {"code": code, "promotion": {"coupon": made["id"]}})
+            return made
+
+    def remove(self, kind: str, one: Any) -> None:
+        """Forget an object: from now on Stripe answers that there is no such one."""
+        self._store.remove(kind, _id_of(one))
+
     def refund(self, charge: Any, amount: int | None = None) -> Payload:
         """Give money of a charge back: `amount` in the currency's minor unit, or all that is left."""
         with self._lock:
@@ -134,6 +146,9 @@ class FakeStripe:
     def events_for(self, purchase: Any) -> list[Payload]:
         """Return the events that announce a purchase, given by its payment intent or its checkout session."""
         purchase_id = _id_of(purchase)
+        for session in self._store.all("checkout.session"):
+            if session["id"] == purchase_id:
+                purchase_id = session["payment_intent"] or purchase_id
         return [
             event
             for event in self.events

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.app.models import User
+from usage_credits.testing import FakeStripe, receive_webhooks, use_fake_stripe
+
+
+@pytest.fixture
+def fake(db: None) -> Iterator[FakeStripe]:
+    with use_fake_stripe(FakeStripe()) as fake:
+        receive_webhooks(fake)
+        yield fake
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return User.objects.create(username="ada", email="ada@example.com")

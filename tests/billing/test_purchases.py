@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+import time_machine
+from django.db.models.signals import pre_save
+from django.utils import timezone
+from djstripe.models import Event, WebhookEventTrigger
+
+from tests.app.models import Studio, Team, User
+from tests.billing.shopping import announce, buy, check_out, pack_metadata, pay_directly
+from usage_credits import CreditPack, cents
+from usage_credits.models import Fulfillment, PaymentNotice, Transaction, Wallet
+from usage_credits.testing import FakeStripe, capture_events
+
+NOON = datetime.datetime(2030, 1, 31, 12, tzinfo=datetime.UTC)
+
+
+@pytest.mark.behaviour("PFL-01")
+def test_award_pack_that_was_paid(fake: FakeStripe, user: User) -> None:
+    with time_machine.travel(NOON, tick=False):
+        session = buy(fake, user)
+    row = Transaction.objects.get()
+    assert (row.amount, row.category, row.expires_at) == (1_000, "credit_pack_purchase", None)
+    fulfillment = Fulfillment.objects.get()
+    assert (fulfillment.kind, fulfillment.pack_name) == ("credit_pack", "starter")
+    assert (fulfillment.source, fulfillment.source_id) == ("stripe", f"pi:{session['payment_intent']}")
+    assert (fulfillment.credits_last_awarded, fulfillment.last_fulfilled_at) == (1_000, NOON)
+    assert (fulfillment.next_fulfillment_at, fulfillment.period) == (None, "")
+    assert user.credits == 1_000
+    assert not PaymentNotice.objects.exists()
+
+
+@pytest.mark.behaviour("PFL-02")
+def test_award_pack_with_its_bonus_in_one_row(fake: FakeStripe, user: User) -> None:
+    buy(fake, user, "bonus")
+    assert [row.amount for row in Transaction.objects.all()] == [600]
+
+
+@pytest.mark.behaviour("PFL-03")
+def test_record_payment_on_row_and_fulfillment(fake: FakeStripe, user: User) -> None:
+    with time_machine.travel(NOON, tick=False):
+        session = buy(fake, user, "bonus")
+    row = Transaction.objects.get()
+    intent = fake.get("payment_intent", session["payment_intent"])
+    assert row.metadata == {
+        "purchase_type": "credit_pack",
+        "pack_name": "bonus",
+        "credits": "500",
+        "bonus_credits": "100",
+        "price_cents": "2900",
+        "price_currency": "USD",
+        "charge_id": intent["latest_charge"],
+        "payment_intent_id": intent["id"],
+        "customer_id": session["customer"],
+        "purchased_at": NOON.isoformat(),
+        "credits_fulfilled": True,
+        "fulfilled_at": NOON.isoformat(),
+    }
+    assert row.fulfillment is not None
+    assert row.fulfillment.metadata == row.metadata
+    assert (row.cash_amount, row.cash_currency) == (2_900, "usd")
+    assert row.idempotency_key == f"pi:{intent['id']}"
+
+
+def test_date_row_by_when_it_was_awarded(fake: FakeStripe, user: User) -> None:
+    with time_machine.travel(NOON, tick=False):
+        session = fake.pay(check_out(user).id)
+    with time_machine.travel(NOON + datetime.timedelta(days=3), tick=False):
+        announce(fake, session)
+        assert Transaction.objects.get().created_at == timezone.now()
+    assert Transaction.objects.get().metadata["purchased_at"] == NOON.isoformat()
+
+
+@pytest.mark.behaviour("PFL-15", "EVT-07")
+def test_announce_purchase_once_after_commit(fake: FakeStripe, user: User) -> None:
+    with capture_events() as events:
+        session = buy(fake, user, "bonus")
+        assert events == []
+    assert [event.event for event in events] == ["credits_added", "credit_pack_purchased"]
+    purchased = events[-1]
+    row = Transaction.objects.get()
+    assert (purchased.owner, purchased.amount, purchased.transaction) == (user, 600, row)
+    assert purchased.fulfillment == row.fulfillment
+    assert purchased.metadata is not None
+    pack = purchased.metadata["pack"]
+    assert isinstance(pack, CreditPack)
+    assert (purchased.metadata["pack_name"], pack.name, purchased.metadata["price_cents"]) == (
+        "bonus",
+        "bonus",
+        2_900,
+    )
+    assert purchased.metadata["charge"]["payment_intent"] == session["payment_intent"]
+
+
+@pytest.mark.behaviour("PFL-04")
+def test_award_nothing_for_payment_that_fails(fake: FakeStripe, user: User) -> None:
+    session = fake.pay(check_out(user).id, delayed=True)
+    fake.fail(session)
+    assert set(fake.deliver_pending()) == {200}
+    assert "checkout.session.async_payment_failed" in {event["type"] for event in fake.events}
+    assert user.credits == 0
+    assert not PaymentNotice.objects.exists()
+
+
+@pytest.mark.behaviour("PFL-05")
+def test_award_delayed_payment_once_it_arrives(fake: FakeStripe, user: User) -> None:
+    session = fake.pay(check_out(user).id, delayed=True)
+    fake.deliver_pending()
+    assert user.credits == 0
+    fake.settle(session)
+    fake.deliver_pending()
+    assert [row.amount for row in Transaction.objects.all()] == [1_000]
+
+
+@pytest.mark.behaviour("PFL-06")
+@pytest.mark.parametrize("changes", [{"purchase_type": "book"}, {"purchase_type": ""}, {"pack_name": ""}])
+def test_ignore_payment_that_is_not_for_a_pack(fake: FakeStripe, user: User, changes: dict[str, str]) -> None:
+    intent = pay_directly(pack_metadata(user, **changes))
+    assert announce(fake, intent) == [200, 200]
+    assert not Transaction.objects.exists()
+    assert not PaymentNotice.objects.exists()
+
+
+@pytest.mark.behaviour("PFL-06")
+@pytest.mark.parametrize("amount", [4_900, 1])
+def test_ignore_payment_refunded_before_it_was_seen(fake: FakeStripe, user: User, amount: int) -> None:
+    intent = pay_directly(pack_metadata(user))
+    fake.refund(intent.latest_charge, amount)
+    assert announce(fake, intent) == [200, 200]
+    assert not Transaction.objects.exists()
+    assert not PaymentNotice.objects.exists()
+
+
+@pytest.mark.behaviour("PFL-06", "PFL-10")
+def test_award_nothing_more_when_charge_comes_again(fake: FakeStripe, user: User) -> None:
+    session = buy(fake, user)
+    for event in fake.events_for(session):
+        assert fake.deliver(event, times=2) == [200, 200]
+        assert fake.deliver(fake.reissue(event)) == [200]
+    charge = fake.get("charge", fake.get("payment_intent", session["payment_intent"])["latest_charge"])
+    charge["description"] = "edited"
+    assert announce(fake, session) == [200] * 6
+    assert [row.amount for row in Transaction.objects.all()] == [1_000]
+    assert Fulfillment.objects.count() == 1
+
+
+@pytest.mark.behaviour("PFL-09")
+def test_accept_payment_that_names_only_the_pack(fake: FakeStripe, user: User) -> None:
+    metadata = pack_metadata(user)
+    for name in ("credits", "bonus_credits", "price_cents", "price_currency"):
+        del metadata[name]
+    announce(fake, pay_directly(metadata))
+    assert user.credits == 1_000
+
+
+@pytest.mark.behaviour("PFL-12")
+def test_award_nothing_when_fulfillment_cannot_be_recorded(fake: FakeStripe, user: User) -> None:
+    session = fake.pay(check_out(user).id)
+
+    def refuse(**kwargs: Any) -> None:
+        raise RuntimeError("no room")
+
+    with capture_events() as events:
+        pre_save.connect(refuse, sender=Fulfillment)
+        try:
+            assert announce(fake, session) == [500, 500, 500]
+        finally:
+            pre_save.disconnect(refuse, sender=Fulfillment)
+    assert events == []
+    assert not Transaction.objects.exists()
+    assert not Event.objects.exists()
+    assert {trigger.exception for trigger in WebhookEventTrigger.objects.all()} == {"no room"}
+    assert announce(fake, session) == [200, 200, 200]
+    assert user.credits == 1_000
+
+
+def test_award_after_stripe_was_out(fake: FakeStripe, user: User) -> None:
+    session = fake.pay(check_out(user).id)
+    with fake.outage("/v1/payment_intents"):
+        assert set(announce(fake, session)) == {500}
+    assert not Event.objects.exists()
+    assert not PaymentNotice.objects.exists()
+    assert announce(fake, session) == [200, 200, 200]
+    assert user.credits == 1_000
+
+
+@pytest.mark.behaviour("PFL-14")
+def test_create_missing_wallet_for_purchase(fake: FakeStripe) -> None:
+    studio = Studio.objects.create(name="Ada's")
+    assert not studio.has_wallet()
+    buy(fake, studio)
+    assert studio.credits == 1_000
+
+
+@pytest.mark.behaviour("PFL-16")
+def test_ignore_charge_of_subscription_invoice(fake: FakeStripe, user: User) -> None:
+    intent = pay_directly({}, description="Subscription update")
+    assert announce(fake, intent) == [200, 200]
+    assert not Transaction.objects.exists()
+    assert not PaymentNotice.objects.exists()
+
+
+@pytest.mark.behaviour("PFL-17")
+def test_award_what_the_definition_says(fake: FakeStripe, user: User, settings: Any) -> None:
+    metadata = pack_metadata(user)
+    del metadata["credits"]
+    settings.USAGE_CREDITS = {"CREDIT_PACKS": [CreditPack("starter", gives=7, costs=cents(4_900))]}
+    announce(fake, pay_directly(metadata))
+    assert user.credits == 7
+
+
+def test_award_pack_of_another_currency_by_its_minor_unit(
+    fake: FakeStripe, user: User, settings: Any
+) -> None:
+    settings.USAGE_CREDITS = {"CREDIT_PACKS": [CreditPack("sakura", gives=10, costs=cents(1_000, "jpy"))]}
+    buy(fake, user, "sakura")
+    row = Transaction.objects.get()
+    assert (row.cash_amount, row.cash_currency) == (1_000, "jpy")
+
+
+@pytest.mark.behaviour("PAC-18")
+def test_award_pack_paid_less_by_promotion(fake: FakeStripe, user: User) -> None:
+    session = fake.pay(check_out(user, discounts=[{"coupon": coupon(fake, 30)}]).id)
+    announce(fake, session)
+    row = Transaction.objects.get()
+    assert (row.amount, row.cash_amount) == (1_000, 3_430)
+
+
+@pytest.mark.behaviour("PAC-18")
+def test_award_pack_that_a_promotion_made_free(fake: FakeStripe, user: User) -> None:
+    session = fake.pay(check_out(user, discounts=[{"coupon": coupon(fake, 100)}]).id)
+    (event,) = fake.events_for(session)
+    assert session["payment_intent"] is None
+    assert fake.deliver(event, times=2) == [200, 200]
+    assert fake.deliver(fake.reissue(event)) == [200]
+    assert [row.amount for row in Transaction.objects.all()] == [1_000]
+    assert Fulfillment.objects.get().source_id == f"cs:{session['id']}"
+
+
+def test_award_payment_with_metadata_on_its_session_only(fake: FakeStripe, user: User) -> None:
+    session = fake.pay(check_out(user).id)
+    fake.get("payment_intent", session["payment_intent"])["metadata"] = {}
+    announce(fake, session)
+    assert [row.amount for row in Transaction.objects.all()] == [1_000]
+
+
+def test_award_nothing_for_test_payment_in_live_mode(fake: FakeStripe, user: User, settings: Any) -> None:
+    session = fake.pay(check_out(user).id)
+    settings.STRIPE_LIVE_MODE = True
+    assert announce(fake, session) == [200, 200, 200]
+    assert not Transaction.objects.exists()
+
+
+def test_refuse_forged_signature_and_write_nothing(fake: FakeStripe, user: User) -> None:
+    session = fake.pay(check_out(user).id)
+    for event in fake.events_for(session):
+        assert fake.deliver(event, secret="whsec_forged") == [400]
+    assert not Event.objects.exists()
+    assert not Fulfillment.objects.exists()
+    assert not Transaction.objects.exists()
+
+
+def test_award_nothing_for_payment_that_stripe_does_not_know(fake: FakeStripe, user: User) -> None:
+    session = fake.pay(check_out(user).id)
+    told = fake.events_for(session)
+    fake.remove("checkout.session", session)
+    fake.remove("payment_intent", session["payment_intent"])
+    assert {status for event in told for status in fake.deliver(event)} == {200}
+    assert not Transaction.objects.exists()
+
+
+def test_keep_wallets_of_owners_with_equal_keys_apart(fake: FakeStripe, user: User) -> None:
+    studio = Studio.objects.create(pk=user.pk, name="Ada's")
+    team = Team.objects.create(name="Ada's")
+    buy(fake, studio, "hundred")
+    buy(fake, team, "bonus")
+    assert (studio.credits, team.credits, user.credits) == (100, 600, 0)
+    assert Wallet.objects.count() == 3
+
+
+def coupon(fake: FakeStripe, percent_off: int) -> str:
+    return str(fake.add_coupon(percent_off)["id"])
