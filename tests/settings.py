@@ -9,6 +9,7 @@ SECRET_KEY = "not a secret"
 USE_TZ = True
 TIME_ZONE = "UTC"
 ROOT_URLCONF = "tests.urls"
+STATIC_URL = "static/"
 ALLOWED_HOSTS = ["testserver", "localhost"]
 AUTH_USER_MODEL = "app.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
