@@ -5,48 +5,51 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-import factory
 from django.apps import apps
 from django.db import connection
 from django.test import override_settings
 from django.utils import timezone
+from factory.declarations import Sequence
+from factory.django import DjangoModelFactory
 
 from tests.app.models import Newcomer, Studio, Team, User
 from tests.settings import USAGE_CREDITS
 from usage_credits.models import Lot, Transaction, Wallet
 
+NUMBERED = Sequence("owner {}".format)  # type: ignore[no-untyped-call]
 
-class UserFactory(factory.django.DjangoModelFactory):  # type: ignore[misc]
+
+class UserFactory(DjangoModelFactory[User]):
     class Meta:
         model = User
 
-    username = factory.Sequence("user{}".format)
+    username = NUMBERED
 
 
-class TeamFactory(factory.django.DjangoModelFactory):  # type: ignore[misc]
+class TeamFactory(DjangoModelFactory[Team]):
     class Meta:
         model = Team
 
-    name = factory.Sequence("team {}".format)
+    name = NUMBERED
 
 
-class StudioFactory(factory.django.DjangoModelFactory):  # type: ignore[misc]
+class StudioFactory(DjangoModelFactory[Studio]):
     class Meta:
         model = Studio
 
-    name = factory.Sequence("studio {}".format)
+    name = NUMBERED
 
 
-class NewcomerFactory(factory.django.DjangoModelFactory):  # type: ignore[misc]
+class NewcomerFactory(DjangoModelFactory[Newcomer]):
     class Meta:
         model = Newcomer
 
-    name = factory.Sequence("newcomer {}".format)
+    name = NUMBERED
 
 
 def make_user(credits: int = 0) -> User:
     """Return a user whose wallet holds `credits` that never expire."""
-    user: User = UserFactory.create()
+    user = UserFactory.create()
     if credits:
         user.give_credits(credits)
     return user

@@ -6,7 +6,7 @@ import datetime
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -21,6 +21,9 @@ _ESCAPED_NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 
 MAX_TEXT = 255
 """The longest key, category or id that is stored, in characters."""
+
+MAX_DEPTH = 20
+"""How many mappings and lists metadata may nest; MariaDB stores some 30 and charges nest the caller's in theirs."""
 
 
 def check_amount(value: object, field: str = "amount", *, minimum: int = 1) -> int:
@@ -54,6 +57,10 @@ def check_moment(value: object, field: str) -> datetime.datetime | None:
             raise InvalidValue(
                 field, f"got the naive datetime {value!r}, allowed is an aware datetime, a date or None."
             )
+        try:
+            value.astimezone(datetime.UTC)
+        except OverflowError as error:
+            raise InvalidValue.of(field, value, "a moment within the years 1 to 9999 in UTC") from error
         return value
     if isinstance(value, datetime.date):
         return datetime.datetime(value.year, value.month, value.day, tzinfo=datetime.UTC)
@@ -64,7 +71,8 @@ def check_metadata(value: object, field: str = "metadata") -> dict[str, Any]:
     """Return a fresh JSON copy of a mapping; None gives {}.
 
     Dates, times, durations, UUIDs, Decimals and enums become text. Raises InvalidValue for anything that is not a
-    mapping or that JSON, and so the database, cannot hold: NaN, infinities, NUL characters, lone surrogates, cycles.
+    mapping or that JSON, and so the database, cannot hold: NaN, infinities, NUL characters, lone surrogates, cycles,
+    more than 20 levels of nesting.
     """
     if value is None:
         return {}
@@ -79,7 +87,20 @@ def check_metadata(value: object, field: str = "metadata") -> dict[str, Any]:
             field, "it holds a NUL character or half a surrogate pair, which no database stores."
         )
     copy: dict[str, Any] = json.loads(text)
+    if _nests_deeper(copy, MAX_DEPTH):
+        raise InvalidValue(field, f"it nests more than {MAX_DEPTH} mappings and lists.")
     return copy
+
+
+def _nests_deeper(value: object, levels: int) -> bool:
+    match value:
+        case dict():
+            inner: Iterable[object] = value.values()
+        case list():
+            inner = value
+        case _:
+            return False
+    return levels == 0 or any(_nests_deeper(item, levels - 1) for item in inner)
 
 
 def _json_text(value: object) -> Any:

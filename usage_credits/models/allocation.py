@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -40,12 +41,18 @@ class Allocation(AppendOnlyModel):
     def __str__(self) -> str:
         return f"{self.amount} of lot {self.lot_id} for debit {self.debit_id}"
 
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        """Refuse an amount that is no whole number, before Django cuts it down to one."""
+        if type(self.amount) is not int:
+            raise ValidationError({"amount": _("An allocation is a whole number of credits.")})
+        super().clean_fields(exclude)
+
     def clean(self) -> None:
         """Refuse an amount that the lot has not left, a credit as debit, and a lot of another wallet."""
         errors: dict[str, Any] = {}
         others = Allocation.objects.filter(lot=self.lot_id).exclude(pk=self.pk)
         left = self.lot.amount - (others.aggregate(paid=Sum("amount"))["paid"] or 0)
-        if not 1 <= (self.amount or 0) <= left:
+        if type(self.amount) is not int or not 1 <= self.amount <= left:
             errors["amount"] = _("The lot has %(left)d left to allocate.") % {"left": left}
         if self.debit.amount > 0:
             errors["debit"] = _("Only a debit is paid by lots.")
