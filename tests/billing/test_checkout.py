@@ -58,7 +58,7 @@ def test_keep_metadata_of_the_definition_from_the_provider(
 
 @pytest.mark.behaviour("PAC-12")
 def test_pass_options_through(fake: FakeStripe, user: User) -> None:
-    options = {
+    options: dict[str, Any] = {
         "allow_promotion_codes": True,
         "billing_address_collection": "required",
         "client_reference_id": "cart 7",

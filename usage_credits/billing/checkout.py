@@ -28,7 +28,7 @@ def create_checkout_session(sellable: object, owner: models.Model, **options: An
     none.
 
     Raises InvalidValue for what cannot be sold and for an owner that is not saved, ImproperlyConfigured where
-    dj-stripe is not installed, stripe.StripeError where Stripe refuses. Awards nothing: the webhook does, once it is paid.
+    dj-stripe is not installed, stripe.StripeError where Stripe refuses. Awards nothing: the webhook does that.
     """
     parameters_of = PARAMETERS.get(type(sellable))
     if parameters_of is None:
