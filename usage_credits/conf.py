@@ -98,7 +98,7 @@ class Settings:
     formatter: Hook | None = None
     """Turns an amount into text, as given; `format_credits` applies it."""
     owner_resolver: Hook | None = None
-    """Finds the owner of a request, as given; read it through `hook`."""
+    """Finds the owner of a dj-stripe customer, as given; read it through `hook`."""
     customer_attributes: Hook | None = None
     """Says what a new Stripe customer is created with, as given; read it through `hook`."""
 

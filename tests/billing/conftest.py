@@ -11,7 +11,8 @@ from usage_credits.testing import FakeStripe, receive_webhooks, use_fake_stripe
 @pytest.fixture
 def fake(db: None) -> Iterator[FakeStripe]:
     with use_fake_stripe(FakeStripe()) as fake:
-        receive_webhooks(fake)
+        receive_webhooks()
+        fake.requests.clear()
         yield fake
 
 

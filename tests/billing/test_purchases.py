@@ -55,6 +55,7 @@ def test_record_payment_on_row_and_fulfillment(fake: FakeStripe, user: User) -> 
         "charge_id": intent["latest_charge"],
         "payment_intent_id": intent["id"],
         "customer_id": session["customer"],
+        "account_id": fake.account["id"],
         "purchased_at": NOON.isoformat(),
         "credits_fulfilled": True,
         "fulfilled_at": NOON.isoformat(),

@@ -150,3 +150,18 @@ def test_keep_payment_whose_reference_leads_nowhere(fake: FakeStripe, user: User
     assert announce(fake, pay_directly(metadata, customer=customer)) == [200, 200]
     notice = PaymentNotice.objects.get()
     assert (notice.reason, notice.customer_id) == ("no_owner", customer)
+
+
+def test_keep_payment_of_customer_that_was_deleted(fake: FakeStripe, user: User) -> None:
+    customer = make_customer(email="x@example.com")
+    intent = pay_directly(without_reference(user), customer=customer)
+    stripe.Customer.delete(customer, api_key=django_settings.STRIPE_TEST_SECRET_KEY)
+    assert announce(fake, intent) == [200, 200]
+    assert PaymentNotice.objects.get().reason == "no_owner"
+
+
+def test_award_buyer_whose_customer_was_deleted_since(fake: FakeStripe, user: User) -> None:
+    session = fake.pay(check_out(user).id)
+    stripe.Customer.delete(str(session["customer"]), api_key=django_settings.STRIPE_TEST_SECRET_KEY)
+    fake.deliver_pending()
+    assert user.credits == 1_000

@@ -37,7 +37,7 @@ def test_award_once_when_processes_are_told_of_the_same_purchases(monkeypatch: p
     with FakeStripeServer(send=post) as server:
         fake = server.fake
         monkeypatch.setattr(stripe, "api_base", server.url)
-        receive_webhooks(fake)
+        receive_webhooks()
         for _number in range(PURCHASES):
             session = fake.pay(check_out(user, "hundred").id)
             for event in fake.events_for(session):
@@ -61,7 +61,7 @@ def test_award_once_when_processes_meet_an_owner_without_wallet(monkeypatch: pyt
     with FakeStripeServer(send=post) as server:
         fake = server.fake
         monkeypatch.setattr(stripe, "api_base", server.url)
-        receive_webhooks(fake)
+        receive_webhooks()
         session = fake.pay(check_out(user).id)
         for event in fake.events_for(session):
             fake.deliver(event)

@@ -61,7 +61,7 @@ def visit(url: str, form: str | None = None) -> tuple[int, str, str]:
 def test_pay_on_the_page_and_come_back_with_credits(
     server: FakeStripeServer, live_server: LiveServer, user: User
 ) -> None:
-    receive_webhooks(server.fake, base_url=live_server.url)
+    receive_webhooks(live_server.url)
     session = check_out(user)
     assert session.url
     status, _place, text = visit(session.url)
@@ -77,7 +77,7 @@ def test_pay_on_the_page_and_come_back_with_credits(
 
 
 def test_turn_back_without_paying(server: FakeStripeServer, live_server: LiveServer, user: User) -> None:
-    receive_webhooks(server.fake, base_url=live_server.url)
+    receive_webhooks(live_server.url)
     session = check_out(user)
     assert visit(f"{session.url}/cancel", "")[:2] == (303, "https://shop.test/back")
     assert server.fake.get("checkout.session", session.id)["status"] == "open"
@@ -85,7 +85,7 @@ def test_turn_back_without_paying(server: FakeStripeServer, live_server: LiveSer
 
 
 def test_type_a_promotion_code(server: FakeStripeServer, live_server: LiveServer, user: User) -> None:
-    receive_webhooks(server.fake, base_url=live_server.url)
+    receive_webhooks(live_server.url)
     server.fake.add_coupon(100, code="GIFT")
     session = check_out(user, allow_promotion_codes=True)
     assert session.url

@@ -41,8 +41,7 @@ def settle_intent(
     intent = retrieve_intent(intent_id, access)
     if intent is None:
         return None
-    purchase = _of_intent(key, intent, session)
-    return _settle(purchase, access, accept_changed=accept_changed)
+    return _settle(_of_intent(key, intent, session, access), access, accept_changed=accept_changed)
 
 
 def settle_session(
@@ -59,7 +58,7 @@ def settle_session(
     intent_id = sid(session.get("payment_intent"))
     if intent_id:
         return settle_intent(intent_id, access, session=session, accept_changed=accept_changed)
-    return _settle(_of_session(key, session), access, accept_changed=accept_changed)
+    return _settle(_of_session(key, session, access), access, accept_changed=accept_changed)
 
 
 def _settle(
@@ -69,7 +68,7 @@ def _settle(
     return purchases.settle(purchase, find, accept_changed=accept_changed)
 
 
-def _of_intent(key: str, intent: Payload, session: Payload | None) -> Purchase:
+def _of_intent(key: str, intent: Payload, session: Payload | None, access: Access) -> Purchase:
     metadata = metadata_of(intent)
     if session is not None and not is_pack_purchase(metadata):
         metadata = metadata_of(session)
@@ -90,11 +89,12 @@ def _of_intent(key: str, intent: Payload, session: Payload | None) -> Purchase:
             payment_intent_id=intent["id"],
             checkout_session_id=session["id"] if session else None,
             customer_id=customer_id,
+            account_id=access.account,
         ),
     )
 
 
-def _of_session(key: str, session: Payload) -> Purchase:
+def _of_session(key: str, session: Payload, access: Access) -> Purchase:
     customer_id = sid(session.get("customer")) or ""
     return Purchase(
         key=key,
@@ -104,7 +104,9 @@ def _of_session(key: str, session: Payload) -> Purchase:
         currency=session["currency"],
         customer_id=customer_id,
         purchased_at=moment_of(session),
-        references=_references(checkout_session_id=session["id"], customer_id=customer_id),
+        references=_references(
+            checkout_session_id=session["id"], customer_id=customer_id, account_id=access.account
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import stripe
 from django.db import router, transaction
@@ -57,7 +57,7 @@ def retry_notices(
 
 
 def _settle(notice: PaymentNotice, *, accept_changed: bool) -> None:
-    access = Access.default()
+    access = replace(Access.default(), account=notice.payload.get("account_id"))
     kind, _colon, object_id = notice.source_id.partition(":")
     session_id = notice.payload.get("checkout_session_id")
     if kind == "cs" or session_id:

@@ -1,24 +1,29 @@
-"""Let dj-stripe receive the events of a fake Stripe."""
+"""Let dj-stripe receive webhooks."""
 
 from __future__ import annotations
 
+from uuid import uuid4
+
+import stripe
 from django.urls import reverse
 from djstripe.models import WebhookEndpoint
+from djstripe.settings import djstripe_settings
 
-from usage_credits.testing.fake_stripe import FakeStripe
 
+def receive_webhooks(base_url: str = "http://testserver") -> WebhookEndpoint:
+    """Register this project's dj-stripe webhook with Stripe and return dj-stripe's row of it.
 
-def receive_webhooks(fake: FakeStripe, *, base_url: str = "http://testserver") -> WebhookEndpoint:
-    """Register this project's dj-stripe webhook with `fake` and return dj-stripe's row of it.
-
-    `base_url` is where this project is served; the row holds the secret by which signatures are checked.
+    `base_url` is where Stripe reaches this project; "testserver" is the host of Django's test client. The row keeps
+    the secret by which signatures are checked. Asks whatever stripe-python talks to: a fake in this process, a fake
+    server, or Stripe itself.
     """
-    endpoint = WebhookEndpoint(status="enabled", livemode=False)
-    path = reverse("djstripe:djstripe_webhook_by_uuid", kwargs={"uuid": endpoint.djstripe_uuid})
-    registered = fake.add_webhook_endpoint(base_url + path)
-    endpoint.id = registered["id"]
-    endpoint.url = registered["url"]
-    endpoint.secret = registered["secret"]
-    endpoint.enabled_events = registered["enabled_events"]
-    endpoint.save()
-    return endpoint
+    uuid = uuid4()
+    path = reverse("djstripe:djstripe_webhook_by_uuid", kwargs={"uuid": uuid})
+    api_key = djstripe_settings.get_default_api_key(djstripe_settings.STRIPE_LIVE_MODE)
+    registered = stripe.WebhookEndpoint.create(
+        url=base_url + path,
+        enabled_events=["*"],
+        metadata={"djstripe_uuid": str(uuid)},
+        api_key=api_key,
+    )
+    return WebhookEndpoint.sync_from_stripe_data(registered, api_key=api_key)

@@ -39,6 +39,7 @@ class FakeStripeServer:
         self._server.serve_forever()
 
     def stop(self) -> None:
+        """End what `start()` began and give the port back."""
         self._server.shutdown()
         self._server.server_close()
 
