@@ -8,7 +8,7 @@ from django.db.models import F
 
 from usage_credits.exceptions import IdempotencyConflict, InvalidValue
 from usage_credits.ledger.posting import CreditEntry, DebitEntry, Posting
-from usage_credits.models import Transaction, Wallet
+from usage_credits.models import KeyAlias, Transaction, Wallet
 from usage_credits.values import check_text
 
 
@@ -48,6 +48,15 @@ def find_replay(
         post.alias(found, entry.idempotency_key)
     found.replayed = True
     return found
+
+
+def wallets_that_used(key: str | None, wallets: list[int], using: str) -> set[int]:
+    """Return those of `wallets` (primary keys) in which `key` was used before. One statement, none without a key."""
+    if key is None or not wallets:
+        return set()
+    own = Transaction.objects.using(using).filter(wallet__in=wallets, idempotency_key=key)
+    aliased = KeyAlias.objects.using(using).filter(wallet__in=wallets, key=key)
+    return set(own.values_list("wallet", flat=True).union(aliased.values_list("wallet", flat=True)))
 
 
 def _used(wallet: Wallet, keys: list[str]) -> dict[str, Transaction]:

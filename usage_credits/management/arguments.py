@@ -1,0 +1,50 @@
+"""Arguments that several commands share, and how a refused one is reported."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.db import connections, router
+
+from usage_credits.models import Wallet
+
+LARGEST_BATCH = 10_000
+
+
+def add_database(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--database", metavar="ALIAS", help="database of the wallets; by default what the routers say"
+    )
+
+
+def add_batch_size(parser: ArgumentParser, rows: str) -> None:
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        default=500,
+        metavar="N",
+        help=f"how many {rows} are locked and committed together (default: 500)",
+    )
+
+
+def database(options: dict[str, Any]) -> str:
+    """Return the alias that --database names, or where wallets are written; raises CommandError."""
+    alias: str = options["database"] or router.db_for_write(Wallet)
+    if alias not in connections:
+        raise CommandError(f"--database: got {alias!r}, allowed is one of {', '.join(connections)}.")
+    return alias
+
+
+def batch_size(options: dict[str, Any]) -> int:
+    """Return --batch-size; raises CommandError."""
+    size: int = options["batch_size"]
+    if not 1 <= size <= LARGEST_BATCH:
+        raise CommandError(f"--batch-size: got {size}, allowed is a whole number from 1 to {LARGEST_BATCH}.")
+    return size
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun: "1 lot", "2 lots"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
