@@ -14,6 +14,9 @@ from django.test import override_settings
 
 from usage_credits import CreditPack, Operation, SubscriptionPlan, credits, dollars
 
+# dj-stripe's own checks, which run along, look for keys in the database.
+pytestmark = pytest.mark.django_db
+
 ALIAS = "credits_elsewhere"
 PACK = CreditPack("starter", gives=1_000, costs=dollars(49))
 DAILY = SubscriptionPlan("daily", gives=credits(10).every("day"))
