@@ -15,6 +15,7 @@ from factory.django import DjangoModelFactory
 from tests.app.models import Newcomer, Studio, Team, User
 from tests.settings import USAGE_CREDITS
 from usage_credits.models import Lot, Transaction, Wallet
+from usage_credits.signals import EventContext
 
 NUMBERED = Sequence("owner {}".format)  # type: ignore[no-untyped-call]
 
@@ -165,3 +166,7 @@ def add_history(wallet: Wallet, rows: int) -> None:
         cursor.execute(
             f"INSERT INTO usage_credits_allocation (wallet_id, debit_id, lot_id, amount) {pairs}", [wallet.pk]
         )
+
+
+def names(events: list[EventContext]) -> list[str]:
+    return [context.event for context in events]

@@ -21,9 +21,9 @@ from tests.factories import (
     snapshots_of,
     stored,
 )
-from tests.listening import events_heard
 from usage_credits import InvalidAmount, InvalidValue, WalletNotFound, cents, dollars, euros
 from usage_credits.models import Fulfillment, FulfillmentKind, Transaction, Wallet
+from usage_credits.testing import capture_events
 
 pytestmark = pytest.mark.django_db
 
@@ -99,7 +99,7 @@ def test_credit_refuses_bad_input_and_writes_nothing(field: str, value: Any) -> 
     wallet = make_wallet(10)
     before = stored()
     arguments: dict[str, Any] = {"amount": 5, "idempotency_key": "once"}
-    with events_heard() as heard, pytest.raises(InvalidValue) as refusal:
+    with capture_events() as heard, pytest.raises(InvalidValue) as refusal:
         wallet.credit(**(arguments | {field: value}))
     assert refusal.value.field == field
     assert isinstance(refusal.value, ValueError)

@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 
 from tests import bad_values
-from tests.factories import (
+from tests.factories import names, (
     amounts_of,
     configured,
     make_wallet,
@@ -15,9 +15,9 @@ from tests.factories import (
     snapshots_of,
     stored,
 )
-from tests.listening import events_heard, names
 from usage_credits import InsufficientCredits, InvalidAmount, InvalidValue
 from usage_credits.ledger.verification import verify
+from usage_credits.testing import capture_events
 from usage_credits.models import Allocation, Fulfillment, FulfillmentKind, Wallet
 
 pytestmark = pytest.mark.django_db
@@ -80,7 +80,7 @@ def test_debit_refuses_bad_input_and_writes_nothing(field: str, value: Any) -> N
     wallet = make_wallet(10)
     before = stored()
     arguments: dict[str, Any] = {"amount": 5, "idempotency_key": "once"}
-    with events_heard() as heard, pytest.raises(InvalidValue) as refusal:
+    with capture_events() as heard, pytest.raises(InvalidValue) as refusal:
         wallet.debit(**(arguments | {field: value}))
     assert refusal.value.field == field
     assert isinstance(refusal.value, ValueError)
@@ -132,7 +132,7 @@ def test_debit_vanishes_with_the_callers_transaction() -> None:
             assert wallet.balance == 60
             raise ZeroDivisionError
 
-    with events_heard() as heard, pytest.raises(ZeroDivisionError):
+    with capture_events() as heard, pytest.raises(ZeroDivisionError):
         fail_after_a_debit()
     assert stored() == before
     assert heard == []
@@ -142,7 +142,7 @@ def test_debit_vanishes_with_the_callers_transaction() -> None:
 @pytest.mark.behaviour("DEB-13", "EVT-06", "EVT-21")
 def test_refusal_is_announced_once() -> None:
     wallet = make_wallet(5)
-    with events_heard() as heard, pytest.raises(InsufficientCredits):
+    with capture_events() as heard, pytest.raises(InsufficientCredits):
         wallet.debit(10)
     assert names(heard) == ["insufficient_credits"]
     assert heard[0].metadata == {"available": 5, "required": 10, "params": {}}

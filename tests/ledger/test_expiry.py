@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from tests.factories import (
+from tests.factories import names, (
     amounts_of,
     days,
     lot_of,
@@ -16,10 +16,10 @@ from tests.factories import (
     snapshots_of,
     stored,
 )
-from tests.listening import events_heard, names
 from usage_credits import InsufficientCredits
 from usage_credits.ledger.expiry import Expired, book_expired, count_expired
 from usage_credits.ledger.verification import verify
+from usage_credits.testing import capture_events
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
@@ -58,7 +58,7 @@ def test_each_expired_lot_is_booked_and_announced_once(clock: Any) -> None:
     wallet.credit(20, expires_at=START + days(1.5))
     wallet.credit(30, expires_at=START + days(9))
     clock.shift(days(2))
-    with events_heard() as heard:
+    with capture_events() as heard:
         wallet.debit(1)
         wallet.debit(1)
     assert names(heard) == ["credits_expired", "credits_expired", "credits_deducted", "credits_deducted"]
@@ -74,7 +74,7 @@ def test_refused_debit_books_no_expiry(clock: Any) -> None:
     wallet.credit(10, expires_at=START + days(1))
     clock.shift(days(2))
     before = stored()
-    with events_heard() as heard, pytest.raises(InsufficientCredits):
+    with capture_events() as heard, pytest.raises(InsufficientCredits):
         wallet.debit(1)
     assert stored() == before
     assert names(heard) == ["insufficient_credits"]
@@ -92,7 +92,7 @@ def test_batch_books_every_wallet_and_changes_no_balance(clock: Any) -> None:
     clock.shift(days(2))
     assert count_expired() == Expired(wallets=2, lots=4, credits=34)
     balances = [wallet.balance for wallet in wallets]
-    with events_heard() as heard:
+    with capture_events() as heard:
         assert list(book_expired(batch_size=1)) == [Expired(1, 2, 17), Expired(1, 2, 17)]
     assert names(heard) == ["credits_expired"] * 4
     assert [wallet.balance for wallet in wallets] == balances == [5, 5, 5]

@@ -7,10 +7,10 @@ import time_machine
 from django.utils import timezone
 
 from tests.factories import amounts_of, configured, days, make_user, make_wallet, stored
-from tests.listening import events_heard
 from usage_credits import IdempotencyConflict, InsufficientCredits, InvalidValue
 from usage_credits.ledger.verification import verify
 from usage_credits.models import KeyAlias, Transaction
+from usage_credits.testing import capture_events
 
 pytestmark = pytest.mark.django_db
 
@@ -21,7 +21,7 @@ def test_repeat_returns_the_first_row_and_posts_nothing(verb: str) -> None:
     wallet = make_wallet(100)
     first = getattr(wallet, verb)(30, idempotency_key="job-1", metadata={"try": 1})
     before = stored()
-    with events_heard() as heard:
+    with capture_events() as heard:
         again = getattr(wallet, verb)(30, idempotency_key="job-1", metadata={"try": 2})
     assert (first.replayed, again.replayed) == (False, True)
     assert again == first
@@ -56,7 +56,7 @@ def test_key_of_another_effect_is_a_conflict(verb: str, amount: int, category: s
     wallet = make_wallet(100)
     wallet.debit(30, idempotency_key="job-1")
     before = stored()
-    with events_heard() as heard, pytest.raises(IdempotencyConflict, match="job-1"):
+    with capture_events() as heard, pytest.raises(IdempotencyConflict, match="job-1"):
         getattr(wallet, verb)(amount, category=category, idempotency_key="job-1")
     assert stored() == before
     assert heard == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NoReturn, TypeVar
 
 from django.db import models
@@ -38,10 +39,18 @@ class AppendOnlyQuerySet(models.QuerySet[Row]):
     async def aupdate_or_create(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise AppendOnlyError
 
-    def bulk_create(self, *args: Any, **kwargs: Any) -> list[Row]:
-        if kwargs.get("update_conflicts"):
+    def bulk_create(
+        self,
+        objs: Iterable[Any],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        *args: Any,
+        **kwargs: Any,
+    ) -> list[Row]:
+        if update_conflicts:
             raise AppendOnlyError
-        return super().bulk_create(*args, **kwargs)
+        return super().bulk_create(objs, batch_size, ignore_conflicts, False, *args, **kwargs)
 
     def _raw_delete(self, using: str | None) -> NoReturn:
         raise AppendOnlyError

@@ -59,7 +59,7 @@ class MetadataField(_JSON):
         options.setdefault("blank", True)
         super().__init__(verbose_name, **options)
 
-    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+    def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
         if not hasattr(value, "as_sql") and not isinstance(value, dict):
             value = {}
-        return super().get_db_prep_value(value, connection, prepared)
+        return super().get_db_prep_save(value, connection)
