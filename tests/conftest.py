@@ -4,6 +4,8 @@ import os
 
 from hypothesis import settings
 
+pytest_plugins = ["tests.repository.plugin"]
+
 # quick: while working. ci: longer, and the same examples in every run.
 settings.register_profile("quick", max_examples=25, stateful_step_count=20, deadline=None)
 settings.register_profile(

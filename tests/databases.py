@@ -1,8 +1,8 @@
 """Where the tests' database is.
 
 TEST_DATABASE names the engine (sqlite, postgres, mariadb) and is never guessed by probing. DATABASE_URL gives
-the server's address; without it PostgreSQL is started from its wheel for this run. Every run has a database of
-its own, so that several may go on side by side, and names it to child processes in TEST_DATABASE_NAME.
+the server's address; without it PostgreSQL is started from its wheel for this run. Every run has a
+database of its own, so that several may go on side by side, named to child processes in TEST_DATABASE_NAME.
 """
 
 from __future__ import annotations
@@ -33,6 +33,15 @@ def child_environment() -> dict[str, str]:
     from django.db import connection  # this module is imported by the settings
 
     return {**os.environ, "TEST_DATABASE_NAME": str(connection.settings_dict["NAME"])}
+
+
+def describe_database() -> str:
+    """Return engine and version of the server, as in `PostgreSQL 18.1`."""
+    from django.db import connection  # this module is imported by the settings
+
+    version = ".".join(str(part) for part in connection.get_database_version())
+    name = "MariaDB" if getattr(connection, "mysql_is_mariadb", False) else connection.display_name
+    return f"{name} {version}"
 
 
 def _sqlite() -> dict[str, Any]:
