@@ -6,10 +6,11 @@ import pytest
 from django.db import transaction
 
 from tests import bad_values
-from tests.factories import names, (
+from tests.factories import (
     amounts_of,
     configured,
     make_wallet,
+    names,
     payments_of,
     remaining_of,
     snapshots_of,
@@ -17,8 +18,8 @@ from tests.factories import names, (
 )
 from usage_credits import InsufficientCredits, InvalidAmount, InvalidValue
 from usage_credits.ledger.verification import verify
-from usage_credits.testing import capture_events
 from usage_credits.models import Allocation, Fulfillment, FulfillmentKind, Wallet
+from usage_credits.testing import capture_events
 
 pytestmark = pytest.mark.django_db
 

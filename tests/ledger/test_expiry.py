@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 import time_machine
 
-from tests.factories import names, (
+from tests.factories import (
     amounts_of,
     days,
     lot_of,
     make_wallet,
+    names,
     payments_of,
     remaining_of,
     snapshots_of,

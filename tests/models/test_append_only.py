@@ -95,7 +95,7 @@ def test_related_managers_refuse_every_change() -> None:
         lambda: wallet.transactions.all().delete(),
         lambda: other.transactions.add(debit),
         lambda: other.transactions.add(debit, bulk=False),
-        lambda: wallet.transactions.update_or_create({"amount": 1}, pk=debit.pk),
+        lambda: wallet.transactions.filter(pk=debit.pk).update_or_create({"amount": 1}, pk=debit.pk),
         lambda: debit.allocations.update(amount=1),
         lambda: debit.allocations.all().delete(),
         lambda: wallet.allocations.all().delete(),

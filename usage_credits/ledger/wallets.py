@@ -12,6 +12,7 @@ from usage_credits.exceptions import InvalidValue
 from usage_credits.ledger.balances import available_in
 from usage_credits.ledger.posting import CreditEntry, posting
 from usage_credits.models import Wallet
+from usage_credits.values import check_amount
 
 
 def options_of(owner: models.Model | type[models.Model]) -> WalletOptions:
@@ -84,6 +85,7 @@ def _create_wallet(owner: models.Model, asset: str, initial_balance: int | None)
     using = router.db_for_write(Wallet, instance=owner)
     if initial_balance is None:
         initial_balance = options_of(owner).initial_balance if asset == asset_of(owner) else 0
+    check_amount(initial_balance, "initial_balance", minimum=0)
     with transaction.atomic(using=using, savepoint=False):
         # An upsert instead of an insert whose failure is caught: PostgreSQL keeps the caller's transaction usable,
         # and MariaDB takes the exclusive lock at once, so that two losers of the race cannot deadlock on it.

@@ -1,0 +1,340 @@
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import pytest
+import time_machine
+from django.db import connection, models
+
+from tests.factories import add_lots, configured, days, make_wallet
+from usage_credits.ledger import verification
+from usage_credits.ledger.invariants import CHECKS
+from usage_credits.ledger.verification import Finding, verify
+from usage_credits.models import Fulfillment, KeyAlias, Transaction, Wallet
+
+START = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
+
+
+@contextmanager
+def unguarded() -> Iterator[Callable[[str], None]]:
+    """Yield what runs SQL past triggers and check constraints, as damage from outside the app would."""
+    switches = {
+        "postgresql": ("SET session_replication_role = replica", "SET session_replication_role = origin"),
+        "mysql": ("SET check_constraint_checks = 0", "SET check_constraint_checks = 1"),
+        "sqlite": ("PRAGMA ignore_check_constraints = ON", "PRAGMA ignore_check_constraints = OFF"),
+    }
+    off, on = switches[connection.vendor]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(off)
+        try:
+            yield cursor.execute
+        finally:
+            cursor.execute(on)
+
+
+class World(NamedTuple):
+    """A sound ledger with something of everything, in which each fault below is planted."""
+
+    wallet: Wallet
+    other: Wallet
+    credit: Transaction
+    debit: Transaction
+    overdrawn: Transaction
+    sold: Fulfillment
+    run: Callable[[str], None]
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with time_machine.travel(START, tick=False):
+        wallet, other = make_wallet(), make_wallet(10)
+        credit = wallet.credit(100, expires_at=START + days(5), idempotency_key="k1")
+        debit = wallet.debit(30, idempotency_key="k2")
+        sold = Fulfillment.objects.create(
+            wallet=wallet, kind="credit_pack", source="stripe", source_id="cs_1"
+        )
+        wallet.credit(50, category="credit_pack_purchase", fulfillment=sold)
+        wallet.debit(20, category="credit_pack_refund", fulfillment=sold)
+        with configured(ALLOW_NEGATIVE_BALANCE=True):
+            overdrawn = other.debit(25)
+        assert list(verify()) == []
+        with unguarded() as run:
+            yield World(wallet, other, credit, debit, overdrawn, sold, run)
+
+
+class Fault(NamedTuple):
+    invariant: str
+    table: str
+    problem: str
+    plant: Callable[[World], Any]
+
+
+FAULTS = {
+    "booked balance": Fault(
+        "INV-1",
+        "wallet",
+        "the transactions add up to",
+        lambda w: w.run(f"UPDATE usage_credits_wallet SET balance = balance + 1 WHERE id = {w.wallet.pk}"),
+    ),
+    "held out of nothing": Fault(
+        "INV-1",
+        "wallet",
+        "lots and holds less debt are",
+        lambda w: w.run(f"UPDATE usage_credits_wallet SET held = held + 1 WHERE id = {w.wallet.pk}"),
+    ),
+    "debt out of nothing": Fault(
+        "INV-1",
+        "wallet",
+        "lots and holds less debt are",
+        lambda w: w.run(f"UPDATE usage_credits_wallet SET debt = debt + 1 WHERE id = {w.wallet.pk}"),
+    ),
+    "gap in the chain": Fault(
+        "INV-2",
+        "transaction",
+        "the row before it left",
+        lambda w: w.run(
+            "UPDATE usage_credits_transaction SET balance_before = balance_before + 1, "
+            f"balance_after = balance_after + 1 WHERE id = {w.debit.pk}"
+        ),
+    ),
+    "first row starts above zero": Fault(
+        "INV-2",
+        "transaction",
+        "the row before it left",
+        lambda w: w.run(
+            "UPDATE usage_credits_transaction SET balance_before = 1, balance_after = 101 "
+            f"WHERE id = {w.credit.pk}"
+        ),
+    ),
+    "deleted row": Fault(
+        "INV-2",
+        "transaction",
+        "the row before it left",
+        lambda w: w.run(
+            f"UPDATE usage_credits_transaction SET wallet_id = {w.other.pk} WHERE id = {w.debit.pk}"
+        ),
+    ),
+    "after is not before plus amount": Fault(
+        "INV-2",
+        "transaction",
+        "do not give",
+        lambda w: w.run(f"UPDATE usage_credits_transaction SET amount = -31 WHERE id = {w.debit.pk}"),
+    ),
+    "debit paid too little": Fault(
+        "INV-3",
+        "transaction",
+        "is paid by allocations of",
+        lambda w: w.run(f"UPDATE usage_credits_allocation SET amount = 29 WHERE debit_id = {w.debit.pk}"),
+    ),
+    "debit without its allocations": Fault(
+        "INV-3",
+        "transaction",
+        "is paid by allocations of",
+        lambda w: w.run(f"DELETE FROM usage_credits_allocation WHERE debit_id = {w.debit.pk}"),
+    ),
+    "lot refilled": Fault(
+        "INV-3",
+        "lot",
+        "there are {1} allocated",
+        lambda w: w.run(f"UPDATE usage_credits_lot SET remaining = 80 WHERE transaction_id = {w.credit.pk}"),
+    ),
+    "lot that outlives its row": Fault(
+        "INV-3",
+        "transaction",
+        "or their wallets, expiries or open flags differ",
+        lambda w: w.run(
+            f"UPDATE usage_credits_lot SET expires_at = NULL WHERE transaction_id = {w.credit.pk}"
+        ),
+    ),
+    "lot in another wallet": Fault(
+        "INV-3",
+        "transaction",
+        "or their wallets, expiries or open flags differ",
+        lambda w: w.run(
+            f"UPDATE usage_credits_lot SET wallet_id = {w.other.pk} WHERE transaction_id = {w.credit.pk}"
+        ),
+    ),
+    "lot closed too early": Fault(
+        "INV-3",
+        "transaction",
+        "or their wallets, expiries or open flags differ",
+        lambda w: (
+            models.QuerySet(model=type(w.credit.lot)).filter(transaction=w.credit).update(is_open=False)
+        ),
+    ),
+    "debit after the lot's expiry": Fault(
+        "INV-4",
+        "allocation",
+        "which had expired by then",
+        lambda w: w.run(
+            f"UPDATE usage_credits_transaction SET created_at = '2026-01-06 12:00:00' WHERE id = {w.debit.pk}"
+        ),
+    ),
+    "expiry booked too early": Fault(
+        "INV-4",
+        "allocation",
+        "which had not expired by then",
+        lambda w: w.run(
+            f"UPDATE usage_credits_transaction SET category = 'expiration' WHERE id = {w.debit.pk}"
+        ),
+    ),
+    "allocation between wallets": Fault(
+        "INV-4",
+        "allocation",
+        "or its debit is no debit",
+        lambda w: w.run(
+            f"UPDATE usage_credits_allocation SET wallet_id = {w.other.pk} WHERE debit_id = {w.debit.pk}"
+        ),
+    ),
+    "allocation of a credit": Fault(
+        "INV-4",
+        "allocation",
+        "or its debit is no debit",
+        lambda w: w.run(
+            f"UPDATE usage_credits_allocation SET debit_id = {w.credit.pk} WHERE debit_id = {w.debit.pk}"
+        ),
+    ),
+    "balance below zero unexplained": Fault(
+        "INV-5",
+        "transaction",
+        "with an overdraft of",
+        lambda w: w.run(f"UPDATE usage_credits_transaction SET overdraft = 0 WHERE id = {w.overdrawn.pk}"),
+    ),
+    "transfer into debt": Fault(
+        "INV-5",
+        "transaction",
+        "with an overdraft of",
+        lambda w: w.run(
+            f"UPDATE usage_credits_transaction SET category = 'transfer_out' WHERE id = {w.overdrawn.pk}"
+        ),
+    ),
+    "alias of a key in use": Fault(
+        "INV-6",
+        "key alias",
+        "is also the key of another",
+        lambda w: KeyAlias.objects.create(wallet=w.wallet, key="k1", transaction=w.debit),
+    ),
+    "alias of another wallet's row": Fault(
+        "INV-6",
+        "key alias",
+        "is also the key of another",
+        lambda w: KeyAlias.objects.create(wallet=w.wallet, key="k3", transaction=w.overdrawn),
+    ),
+    "purchase awarded twice": Fault(
+        "INV-6",
+        "fulfillment",
+        "the purchase was awarded",
+        lambda w: w.wallet.credit(50, category="credit_pack_purchase", fulfillment=w.sold),
+    ),
+    "more taken back than awarded": Fault(
+        "INV-6",
+        "fulfillment",
+        "were taken back of",
+        lambda w: w.wallet.debit(31, category="credit_pack_refund", fulfillment=w.sold),
+    ),
+    "award in another wallet": Fault(
+        "INV-6",
+        "fulfillment",
+        "were taken back of",
+        lambda w: w.other.credit(50, category="bonus", fulfillment=w.sold),
+    ),
+}
+
+KEY_USED_TWICE = Fault("INV-6", "transaction", "had an effect before", lambda w: None)
+
+
+def of_fault(fault: Fault, findings: list[Finding]) -> list[Finding]:
+    """Return the findings of the checks that name the fault."""
+    said = [check.problem.split("{")[-1].split("}")[-1] for check in CHECKS if fault.problem in check.problem]
+    return [
+        finding
+        for finding in findings
+        if finding.invariant == fault.invariant
+        and finding.row.startswith(f"{fault.table} ")
+        and any(finding.problem.endswith(end) for end in said)
+    ]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", FAULTS)
+def test_planted_fault_is_found_and_named(world: World, name: str) -> None:
+    fault = FAULTS[name]
+    fault.plant(world)
+    found = of_fault(fault, list(verify()))
+    assert found
+    assert all("{" not in str(finding) and f"wallet {finding.wallet_id}" in str(finding) for finding in found)
+
+
+def test_every_check_has_a_planted_fault() -> None:
+    planted = [*FAULTS.values(), KEY_USED_TWICE]
+    unproved = [
+        check.problem
+        for check in CHECKS
+        if not any(
+            (fault.invariant, fault.table) == (check.invariant, check.table)
+            and fault.problem in check.problem
+            for fault in planted
+        )
+    ]
+    assert unproved == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_key_used_twice_is_found_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    wallet = make_wallet()
+    first = wallet.credit(5, idempotency_key="pi_1")
+    second = wallet.credit(5, idempotency_key="pi_2")
+    wallet.credit(5, idempotency_key="PI_1")
+    set_key = "UPDATE usage_credits_transaction SET idempotency_key = '{}' WHERE id = {}"
+    (unique,) = (
+        one for one in Transaction._meta.constraints if one.name == "usage_credits_one_effect_per_key"
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            Transaction._meta, "constraints", [one for one in Transaction._meta.constraints if one != unique]
+        )
+        with connection.schema_editor() as editor:
+            editor.remove_constraint(Transaction, unique)
+    try:
+        with unguarded() as run:
+            run(set_key.format("pi_1", second.pk))
+        (finding,) = verify()
+        with unguarded() as run:
+            run(set_key.format("pi_2", second.pk))
+    finally:
+        with connection.schema_editor() as editor:
+            editor.add_constraint(Transaction, unique)
+    assert of_fault(KEY_USED_TWICE, [finding]) == [finding]
+    assert finding.row == f"transaction {second.pk}"
+    assert str(first.pk) in finding.problem
+    assert "pi_1" in finding.problem
+    assert list(verify()) == []
+
+
+@pytest.mark.django_db
+def test_verification_of_one_wallet_leaves_the_others_alone(world: World) -> None:
+    world.run(f"UPDATE usage_credits_wallet SET balance = balance + 1 WHERE id = {world.wallet.pk}")
+    assert list(verify(wallet_id=world.other.pk)) == []
+    assert {finding.wallet_id for finding in verify(wallet_id=world.wallet.pk)} == {world.wallet.pk}
+
+
+@pytest.mark.django_db
+def test_verification_goes_through_all_wallets_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    wallets = [make_wallet(5) for _ in range(5)]
+    Wallet.objects.filter(pk__in=[wallets[0].pk, wallets[4].pk]).update(booked_balance=6)
+    monkeypatch.setattr(verification, "WALLETS_AT_ONCE", 2)
+    assert {finding.wallet_id for finding in verify()} == {wallets[0].pk, wallets[4].pk}
+
+
+@pytest.mark.django_db
+def test_verification_of_nothing_and_of_open_lots_is_clean() -> None:
+    assert list(verify()) == []
+    wallet = make_wallet()
+    add_lots(wallet, 500, amount=3)
+    wallet.debit(700)
+    assert list(verify()) == []
