@@ -165,3 +165,11 @@ def test_award_buyer_whose_customer_was_deleted_since(fake: FakeStripe, user: Us
     stripe.Customer.delete(str(session["customer"]), api_key=django_settings.STRIPE_TEST_SECRET_KEY)
     fake.deliver_pending()
     assert user.credits == 1_000
+
+
+def test_create_customer_anew_where_the_known_one_says_it_is_deleted(fake: FakeStripe, user: User) -> None:
+    old = check_out(user).customer
+    Customer.objects.update(stripe_data={"id": old, "object": "customer", "deleted": True})
+    user.email = "countess@example.com"
+    user.save()
+    assert check_out(user).customer != old

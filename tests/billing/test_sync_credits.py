@@ -167,3 +167,17 @@ def test_resolve_notice_left_beside_an_award(fake: FakeStripe, user: User, setti
 def test_refuse_limit_below_one(limit: str, db: None) -> None:
     with pytest.raises(CommandError, match="allowed is 1 or more"):
         sync("--limit", limit)
+
+
+def test_open_notice_again_when_the_refund_failed(fake: FakeStripe, user: User, settings: Any) -> None:
+    notice = pay_for_unknown_pack(fake, user)
+    intent = fake.get("payment_intent", notice.source_id.removeprefix("pi:"))
+    fake.refund(intent["latest_charge"])
+    sync()
+    fake.get("charge", intent["latest_charge"])["amount_refunded"] = 0
+    announce(fake, fake.reissue(fake.event("payment_intent.succeeded"))["data"]["object"])
+    notice.refresh_from_db()
+    assert notice.resolved_at is None
+    sell_later(settings)
+    sync()
+    assert user.credits == 10

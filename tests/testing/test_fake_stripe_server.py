@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import re
+import signal
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -117,3 +120,14 @@ def test_escape_what_sellers_write() -> None:
     text = pages.checkout_page(session, [line])
     assert "&lt;b&gt;Seat&lt;/b&gt;" in text
     assert "1,000 JPY" in text
+
+
+def test_serve_from_the_command_line() -> None:
+    command = [sys.executable, "-m", "usage_credits.testing.fake_stripe", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        address = re.search(r'STRIPE_API_HOST = "(.+)"', process.stdout.readline())
+        assert address
+        assert '"acct_' in visit(f"{address[1]}/v1/account")[2]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 0

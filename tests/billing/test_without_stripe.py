@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.databases import child_environment
+
+TRY = """
+import django
+django.setup()
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError, call_command
+from tests.app.models import User
+from usage_credits import find_credit_pack
+from usage_credits.testing import capture_events, stripe_signature
+for attempt in (
+    lambda: find_credit_pack("starter").create_checkout_session(User(pk=1)),
+    lambda: call_command("sync_credits"),
+):
+    try:
+        attempt()
+    except (ImproperlyConfigured, CommandError) as refusal:
+        print(type(refusal).__name__, refusal)
+"""
+
+
+def test_say_what_is_missing_where_djstripe_is_not_installed(db: None) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-c", TRY],
+        env={**child_environment(), "DJANGO_SETTINGS_MODULE": "tests.settings_no_stripe"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout.splitlines() == [
+        'ImproperlyConfigured Selling through Stripe needs "djstripe" in INSTALLED_APPS.',
+        'CommandError This needs "djstripe" in INSTALLED_APPS.',
+    ]
