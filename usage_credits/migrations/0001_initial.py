@@ -213,6 +213,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "wallet",
                 "verbose_name_plural": "wallets",
+                "permissions": [("adjust_wallet", "Can adjust a wallet's credits")],
             },
         ),
         migrations.CreateModel(

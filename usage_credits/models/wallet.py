@@ -39,6 +39,7 @@ class Wallet(WalletVerbs, models.Model):
     class Meta:
         verbose_name = _("wallet")
         verbose_name_plural = _("wallets")
+        permissions = [("adjust_wallet", _("Can adjust a wallet's credits"))]
         constraints = [
             models.UniqueConstraint(
                 fields=["owner_type", "owner_id", "asset"], name="usage_credits_one_wallet"

@@ -1,0 +1,106 @@
+"""Transactions: the ledger itself, and which lots paid what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.formats import number_format
+from django.utils.translation import gettext_lazy as _
+
+from usage_credits.admin.base import OwnedAdmin
+from usage_credits.admin.filters import (
+    CategoryFilter,
+    DirectionFilter,
+    ExpiryFilter,
+    WalletAssetFilter,
+    WalletOwnerModelFilter,
+)
+from usage_credits.admin.tables import Table
+from usage_credits.models import Allocation, KeyAlias, Lot, Transaction
+
+
+@admin.register(Transaction)
+class TransactionAdmin(OwnedAdmin[Transaction]):
+    related = ("wallet__owner_type", "transfer", "hold", "fulfillment", "reverses")
+    list_display = (
+        "id",
+        "created_at",
+        "owner",
+        "asset",
+        "description",
+        "signed_amount",
+        "balance_after",
+        "expires_at",
+        "attributed_to",
+    )
+    list_filter = (
+        DirectionFilter,
+        CategoryFilter,
+        WalletAssetFilter,
+        WalletOwnerModelFilter,
+        ExpiryFilter,
+        "created_at",
+    )
+    search_fields = (
+        "idempotency_key",
+        "attributed_to",
+        "category",
+        "wallet__owner_id",
+        "wallet__asset",
+        "fulfillment__source_id",
+    )
+    search_help_text = _(
+        "Transaction id, key, attributed to, category, owner id, asset or source id, exactly."
+    )
+    fieldsets = (
+        (None, {"fields": ("owner", "wallet", "created_at", "description", "category", "signed_amount")}),
+        (_("Balance"), {"fields": ("balance_before", "balance_after", "overdraft", "expires_at")}),
+        (_("Where it comes from"), {"fields": ("idempotency_key", "attributed_to", "cash", "metadata")}),
+        (_("Belongs to"), {"fields": ("fulfillment", "grid_date", "transfer", "hold", "reverses")}),
+    )
+
+    def tables(self, request: HttpRequest, obj: Transaction) -> list[Table | None]:
+        reversals = self.table(
+            request,
+            _("Reversals"),
+            Transaction,
+            ("id", "created_at", "description", "signed_amount"),
+            reverses__id__exact=obj.pk,
+        )
+        keys = self.table(request, _("Key aliases"), KeyAlias, ("id", "key"), transaction__id__exact=obj.pk)
+        return [*self._lots(request, obj), reversals, keys]
+
+    def _lots(self, request: HttpRequest, obj: Transaction) -> list[Table | None]:
+        if obj.amount < 0:
+            columns = ("id", "lot", "amount", "lot_expires_at", "lot_credit")
+            return [
+                self.table(
+                    request, _("Paid by"), Allocation, columns, ordering=("pk",), debit__id__exact=obj.pk
+                )
+            ]
+        columns = ("id", "remaining", "amount", "expires_at", "state")
+        lots = self.table(request, _("Lot"), Lot, columns, transaction__id__exact=obj.pk)
+        lot = Lot.objects.using(obj._state.db).filter(transaction=obj).first()
+        if lot is None:
+            return [lots]
+        spent = self.table(
+            request, _("Spent on"), Allocation, ("id", "debit", "amount", "spent_at"), lot__id__exact=lot.pk
+        )
+        return [lots, spent]
+
+    @admin.display(description=_("asset"))
+    def asset(self, row: Transaction) -> str:
+        asset: str = row.wallet.asset
+        return asset
+
+    @admin.display(description=_("cash"))
+    def cash(self, row: Transaction) -> Any:
+        """Return the amount in the minor unit, as it is stored: how many digits that has depends on the currency."""
+        if row.cash_amount is None:
+            return None
+        return _("%(amount)s (minor unit, %(currency)s)") % {
+            "amount": number_format(row.cash_amount),
+            "currency": row.cash_currency,
+        }
