@@ -32,6 +32,7 @@ from usage_credits.ledger.wallets import (
 from usage_credits.models import Fulfillment, FulfillmentKind, Transaction, Wallet
 from usage_credits.models.transaction import TransactionQuerySet
 from usage_credits.spending import charge, quote
+from usage_credits.values import check_metadata
 
 Owner = TypeVar("Owner", bound=models.Model)
 
@@ -197,7 +198,8 @@ def category_of_grant(reason: object) -> str:
 def _with_reason(metadata: Mapping[str, Any] | None, reason: object) -> Mapping[str, Any] | None:
     if reason is None or not (metadata is None or isinstance(metadata, Mapping)):
         return metadata
-    return {**(metadata or {}), "reason": reason if isinstance(reason, str) else str(reason)}
+    kept = check_metadata({"reason": reason if isinstance(reason, str) else str(reason)}, "reason")
+    return {**(metadata or {}), **kept}
 
 
 def with_credits(queryset: models.QuerySet[Owner], asset: str | None = None) -> models.QuerySet[Owner]:

@@ -22,8 +22,8 @@ _ESCAPED_NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 MAX_TEXT = 255
 """The longest key, category or id that is stored, in characters."""
 
-MAX_DEPTH = 20
-"""How many mappings and lists metadata may nest; MariaDB stores some 30 and charges nest the caller's in theirs."""
+MAX_DEPTH = 30
+"""How many mappings and lists metadata may nest: one less than MariaDB stores."""
 
 
 def check_amount(value: object, field: str = "amount", *, minimum: int = 1) -> int:
@@ -72,7 +72,7 @@ def check_metadata(value: object, field: str = "metadata") -> dict[str, Any]:
 
     Dates, times, durations, UUIDs, Decimals and enums become text. Raises InvalidValue for anything that is not a
     mapping or that JSON, and so the database, cannot hold: NaN, infinities, NUL characters, lone surrogates, cycles,
-    more than 20 levels of nesting.
+    more than 30 levels of nesting.
     """
     if value is None:
         return {}
