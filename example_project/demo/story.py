@@ -1,0 +1,196 @@
+"""The story that the demo plays: a visitor becomes a customer, spends all, buys again, and the ledger proves it."""
+
+from __future__ import annotations
+
+import io
+import re
+import secrets
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.core.management import call_command
+from django.utils import timezone
+from PIL import Image
+
+from demo.browser import Browser, Page
+from demo.site import Site
+from studio.models import User
+from usage_credits.testing import FakeStripe
+
+GRANT_LIFETIME = timedelta(seconds=3)
+
+
+class Unexpected(Exception):
+    """Something did not happen as it should."""
+
+
+class Story:
+    """Plays against a running site and a fake Stripe; `say` gets a line for each thing that came true."""
+
+    def __init__(self, site: Site, stripe: FakeStripe, say: Callable[[str], None]) -> None:
+        self.username = f"demo-{secrets.token_hex(3)}"
+        self.password = secrets.token_urlsafe(9)
+        self._site = site
+        self._stripe = stripe
+        self._say = say
+        self._browser = Browser(site.url)
+
+    def play(self) -> None:
+        """Play everything. Raises Unexpected at the first thing that is not as it should be."""
+        self._sign_up()
+        self._buy("starter", 80)
+        self._render_and_upscale()
+        self._click_twice()
+        self._stay_private()
+        self._spend_all()
+        self._buy("studio", 557)
+        self._let_a_grant_expire()
+        self._refuse_forgeries_and_repetitions()
+        self._verify()
+
+    @property
+    def user(self) -> User:
+        return User.objects.get(username=self.username)
+
+    def _sign_up(self) -> None:
+        page = self._browser.press(
+            self._browser.open("/sign-up/"),
+            "Sign up",
+            username=self.username,
+            email="demo@example.com",
+            password1=self.password,
+            password2=self.password,
+        )
+        self._expect_balance(page, 20)
+        self._say(f"signed up as {self.username}: 20 credits to start with")
+
+    def _buy(self, pack: str, balance: int) -> None:
+        packs = self._browser.open("/packs/")
+        button = next(
+            button for form in packs.forms for button in form.buttons if form.action == f"/packs/{pack}/buy/"
+        )
+        checkout = self._browser.press(packs, button)
+        self._expect(
+            checkout.url.startswith(self._stripe.base_url), f"the buyer is on {checkout.url}, not at Stripe"
+        )
+        bought = self._browser.press(checkout, "Pay")
+        self._expect(
+            bought.url.startswith(f"{self._site.url}/packs/purchased/"), f"came back to {bought.url}"
+        )
+        self._expect("have been added" in bought.text, f"the credits are not there: {bought}")
+        self._expect_balance(bought, balance)
+        self._say(f"pressed “{button}” and paid at Stripe; its events came, now {balance} credits")
+
+    def _render_and_upscale(self) -> None:
+        self._order("Rings of noon", "orbits", "512x512", cost=6, balance=74)
+        self._order("Low sun", "dunes", "1920x1080", cost=10, balance=64)
+        page = self._order("Folded paper", "facets", "1024x1024", cost=8, balance=56)
+        small = self.user.renders.get(width=512)
+        page = self._browser.press(self._browser.open(small.get_absolute_url()), "Upscale")
+        self._expect_balance(page, 52)
+        self._say(f"upscaled “{small.title}”: {self._saved(page)}, 4 credits, 52 left")
+
+    def _click_twice(self) -> None:
+        form = self._browser.open("/renders/new/")
+        first = self._browser.press(form, "Render", title="Twice", style="facets", size="512x512", seed="5")
+        second = self._browser.press(form, "Render", title="Twice", style="facets", size="512x512", seed="5")
+        self._expect(first.url == second.url, "a second click made a second picture")
+        self._expect_balance(second, 46)
+        self._say("clicked Render twice by mistake: one picture, charged once (6 credits), 46 left")
+
+    def _stay_private(self) -> None:
+        stranger = Browser(self._site.url)
+        password = secrets.token_urlsafe(9)
+        name = f"{self.username}-other"
+        form = stranger.open("/sign-up/")
+        stranger.press(form, "Sign up", username=name, email="", password1=password, password2=password)
+        mine = self.user.renders.latest("created_at").get_absolute_url()
+        for address in (mine, f"{mine}image.png"):
+            status = stranger.open(address).status
+            self._expect(status == 404, f"somebody else sees {address}: {status}")
+        self._say("somebody else who signs up cannot see these pictures: 404")
+
+    def _spend_all(self) -> None:
+        for title, left in (("High dunes", 33), ("Higher dunes", 20), ("Highest dunes", 7)):
+            page = self._order(title, "dunes", "2000x2000", cost=13, balance=left)
+        self._expect("running low: 7 left" in page.text, "the warning of a low balance is missing")
+        self._say("low_balance_reached was sent, and the studio warns on every page")
+        refused = self._press_render("One more", "orbits", "2000x2000")
+        self._expect(refused.status == 402, f"rendering without credits is answered {refused.status}")
+        self._expect("/packs/" in refused.html, "the refusal has no link to buy credits")
+        self._expect_balance(refused, 7)
+        self._expect(not self.user.renders.filter(title="One more").exists(), "a refused picture was kept")
+        self._say("one more would cost 13, 7 are left: refused (402), nothing charged, a link to buy")
+
+    def _let_a_grant_expire(self) -> None:
+        expires_at = timezone.now() + GRANT_LIFETIME
+        self.user.give_credits(25, reason="weekend bonus", expires_at=expires_at)
+        self._expect_balance(self._browser.open("/"), 582)
+        self._say(f"a weekend bonus of 25 credits that lasts {GRANT_LIFETIME.seconds} seconds: 582 credits")
+        time.sleep(max(0.0, (expires_at - timezone.now()).total_seconds()) + 0.05)
+        self._expect_balance(self._browser.open("/"), 557)
+        said = self._command("expire_credits")
+        last = self.user.credit_history.recent(1).get()
+        self._expect(
+            (last.category, last.amount) == ("expiration", -25), f"expire_credits did not book it: {last}"
+        )
+        self._expect_balance(self._browser.open("/"), 557)
+        self._say(f"its time is over: 557 at once, and expire_credits booked it ({said})")
+
+    def _refuse_forgeries_and_repetitions(self) -> None:
+        history = self._history()
+        session = self._stripe.all("checkout.session")[-1]
+        events = self._stripe.events_for(session["id"])
+        forged = self._stripe.deliver(self._stripe.reissue(events[-1]), secret="whsec_" + "f" * 32)
+        self._expect(forged == [400], f"a forged event is answered {forged}")
+        self._expect(self._history() == history, "a forged event changed the ledger")
+        self._say("an event with a forged signature: refused (400), nothing changed")
+        statuses = [status for event in reversed(events) for status in self._stripe.deliver(event, times=2)]
+        statuses += self._stripe.deliver(self._stripe.reissue(events[-1]))
+        self._expect(set(statuses) == {200}, f"repeated events are answered {statuses}")
+        self._expect(self._history() == history, "a repeated event changed the ledger")
+        self._say(f"the purchase announced {len(statuses)} times more, in another order: nothing changed")
+
+    def _verify(self) -> None:
+        self._expect(not self._site.has_crashed, "the site had an error of its own")
+        self._say(f"verify_credits: {self._command('verify_credits')}")
+
+    def _order(self, title: str, style: str, size: str, *, cost: int, balance: int) -> Page:
+        form = self._browser.open(f"/renders/new/?style={style}&size={size}&title={title}")
+        self._expect(f"{cost} credits for this render" in form.text, f"no estimate of {cost} on {form}")
+        page = self._press_render(title, style, size)
+        self._expect_balance(page, balance)
+        self._say(f"rendered “{title}”: {self._saved(page)}, {cost} credits, {balance} left")
+        return page
+
+    def _press_render(self, title: str, style: str, size: str) -> Page:
+        form = self._browser.open("/renders/new/")
+        seed = str(sum(title.encode()))
+        return self._browser.press(form, "Render", title=title, style=style, size=size, seed=seed)
+
+    def _saved(self, page: Page) -> str:
+        """Check that a page shows a render whose file is there, and describe it."""
+        found = re.search(r"/renders/[0-9a-f-]{36}/$", page.url)
+        self._expect(found is not None, f"there is no render on {page}")
+        file = self._browser.download(f"{page.url}image.png")
+        with Image.open(io.BytesIO(file)) as image:
+            image.load()
+            return f"{image.width} × {image.height}, {len(file) / 1000:,.0f} kB"
+
+    def _history(self) -> list[int]:
+        return list(self.user.credit_history.values_list("pk", flat=True))
+
+    def _command(self, name: str) -> str:
+        said = io.StringIO()
+        call_command(name, stdout=said, verbosity=0)
+        return said.getvalue().strip()
+
+    def _expect_balance(self, page: Page, balance: int) -> None:
+        found = re.search(r'class="balance"[^>]*>(-?\d+) credits', page.html)
+        shown = found[1] if found else "none"
+        self._expect(shown == str(balance), f"the balance should be {balance}, it is {shown} on {page}")
+
+    def _expect(self, came_true: bool, otherwise: str) -> None:
+        if not came_true:
+            raise Unexpected(otherwise)

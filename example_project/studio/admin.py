@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+
+from studio.models import Render, User
+
+admin.site.register(User, UserAdmin)
+
+
+@admin.register(Render)
+class RenderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    list_display = ["title", "owner", "style", "width", "height", "created_at"]
+    list_select_related = ["owner"]
+    readonly_fields = ["owner", "charge", "upscaled_from"]

@@ -1,0 +1,122 @@
+"""Play the main job from one end to the other: a real server, a fake Stripe, real HTTP between them."""
+
+from __future__ import annotations
+
+import io
+import secrets
+import signal
+import socket
+import sys
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+import requests
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+from django.utils import timezone
+from djstripe.models import Customer
+
+from demo.site import Site, SiteFailed
+from demo.story import Story, Unexpected
+from studio.models import User
+from usage_credits.testing import FakeStripeServer
+
+
+class Command(BaseCommand):
+    """Sign up, buy, render, run out, buy again; each step is checked, and the first that fails ends it with 1."""
+
+    help = (
+        "Play the main job of usage_credits end to end, with a real server and a fake Stripe on this machine."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--serve", action="store_true", help="keep the servers running for a look around")
+        parser.add_argument(
+            "--port", type=int, default=8000, help="for --serve; a free one is taken where it is in use"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        # Whoever ends this process ends the server's process with it.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        started = time.monotonic()
+        call_command("migrate", verbosity=0, interactive=False)
+        self._say(f"database ready: {connection.display_name}, {connection.settings_dict['NAME']}")
+        port = _free(options["port"]) if options["serve"] else 0
+        # The seed: the database may know the ids of an earlier demo, and Stripe uses none twice.
+        with FakeStripeServer(seed=secrets.token_hex(8)) as stripe:
+            try:
+                with Site(stripe_url=stripe.url, port=port) as site:
+                    _connect(stripe, site)
+                    self._say(f"the studio listens at {site.url}, a fake Stripe at {stripe.url}")
+                    story = self._play(site, stripe)
+                    self._show_statement(story.user)
+                    self.stdout.write(f"\nAll of it came true, in {time.monotonic() - started:.0f} seconds.")
+                    if options["serve"]:
+                        self._serve(site, story)
+                    else:
+                        self.stdout.write("Look around: python example_project/manage.py demo --serve")
+            except SiteFailed as error:
+                raise CommandError(f"The site did not start. It said:\n{error}") from error
+
+    def _play(self, site: Site, stripe: FakeStripeServer) -> Story:
+        story = Story(site, stripe.fake, self._say)
+        try:
+            story.play()
+        except (Unexpected, LookupError, requests.RequestException) as error:
+            said = "\n".join(site.output[-60:])
+            raise CommandError(f"✗ {error}\n\nWhat the site said last:\n{said}") from error
+        return story
+
+    def _show_statement(self, user: User) -> None:
+        self.stdout.write(f"\nThe statement of {user.username}, as the ledger has it:\n")
+        self.stdout.write(f"  {'when':<8}  {'what':<40}  {'amount':>6}  {'balance':>7}")
+        for row in user.credit_history:
+            title = (row.metadata.get("metadata") or {}).get("title", "")
+            what = f"{row.description} {title}".strip()
+            self.stdout.write(
+                f"  {row.created_at:%H:%M:%S}  {what:<40}  {row.amount:>+6}  {row.balance_after:>7}"
+            )
+
+    def _serve(self, site: Site, story: Story) -> None:
+        manager = User.objects.create_superuser(f"{story.username}-manager", "", story.password)
+        self.stdout.write(
+            f"\nThe studio:  {site.url}/  (user {story.username}, password {story.password})"
+            f"\nIts admin:   {site.url}/admin/  (user {manager.username}, the same password)"
+            "\nCtrl-C ends both servers.\n"
+        )
+        try:
+            site.wait()
+        except KeyboardInterrupt:
+            self.stdout.write("\nBye.")
+        else:
+            raise CommandError("The site ended by itself.")
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(f"✓ {line}")
+        self.stdout.flush()
+
+
+def _connect(stripe: FakeStripeServer, site: Site) -> None:
+    """Tell each side about the other: where events are posted, and by which secret they are signed."""
+    secret = f"whsec_{secrets.token_hex(16)}"
+    said = io.StringIO()
+    call_command("receive_events", secret=secret, site=site.url, stdout=said)
+    stripe.fake.add_webhook_endpoint(said.getvalue().strip())["secret"] = secret
+
+
+def _forget_customers_of_earlier_fakes() -> None:
+    """Let users of an earlier demo buy again: the Stripe that knew them as customers is gone."""
+    theirs = Customer.objects.filter(stripe_data__metadata__has_key="usage_credits_owner", date_purged=None)
+    theirs.update(date_purged=timezone.now())
+
+
+def _free(port: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+    return port
