@@ -1,209 +1,63 @@
 from __future__ import annotations
 
-import ast
-import os
 import re
-import subprocess
-import sys
-from argparse import ArgumentParser
-from collections.abc import Iterator
-from dataclasses import fields
-from datetime import timedelta
+import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.apps import apps
-from django.core.management import BaseCommand, get_commands, load_command_class
-from django.db import models
-from django.test import override_settings
 
-import usage_credits
-from usage_credits import checks, conf, signals, testing
+from usage_credits.dsl.categories import DEFAULT_CATEGORIES
+from usage_credits.version import __version__
 
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
-PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md") if "_build" not in path.parts)
-QUICKSTART = "tutorial/quickstart.md"
-
-_BLOCK = re.compile(
-    r"^(?P<indent> *)```(?:\{code-block\} )?(?P<language>\w+)\n(?:\s*:caption: (?P<caption>\S+)\n)?(?P<code>.*?)^ *```$",
-    re.MULTILINE | re.DOTALL,
-)
-_SETTING = re.compile(r"^\| \[`(?P<key>\w+)`\]\(#\S+\) \| .+ \| `(?P<default>.+)` \|$", re.MULTILINE)
+ROOT = Path(__file__).parent.parent.parent
+PAGES = [
+    page
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+    if "_build" not in page.parts
+]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-def page(name: str) -> str:
-    return (DOCS / name).read_text(encoding="utf-8")
+def mentions(pattern: str) -> list[tuple[str, str]]:
+    return [
+        (str(page.relative_to(ROOT)), match[1])
+        for page in PAGES
+        for match in re.finditer(pattern, page.read_text(encoding="utf-8"))
+    ]
 
 
-def blocks(name: str, language: str) -> Iterator[tuple[str | None, str]]:
-    for block in _BLOCK.finditer(page(name)):
-        if block["language"] == language:
-            lines = (line.removeprefix(block["indent"]) for line in block["code"].splitlines())
-            yield block["caption"], "\n".join(lines)
-
-
-def quickstart_file(caption: str) -> str:
-    (code,) = [code for name, code in blocks(QUICKSTART, "python") if name == caption]
-    return code
-
-
-def documented_defaults() -> dict[str, Any]:
-    defaults = dict(_SETTING.findall(page("reference/settings.md")))
-    return {key: eval(text, {"timedelta": timedelta}) for key, text in defaults.items()}
-
-
-def test_document_every_setting() -> None:
-    assert list(documented_defaults()) == list(conf.READERS)
-    headings = re.findall(r"^## ([A-Z_]+)$", page("reference/settings.md"), re.MULTILINE)
-    assert headings == list(conf.READERS)
-
-
-@pytest.mark.parametrize("key", conf.READERS)
-def test_quote_the_default_of_each_setting(key: str) -> None:
-    documented = conf.READERS[key](documented_defaults()[key], key)
-    assert documented == getattr(conf.Settings(), key.lower())
-
-
-def test_document_every_signal() -> None:
-    rows = re.findall(r"^\| `(\w+)` \|", page("reference/events.md"), re.MULTILINE)
-    assert rows == sorted(rows, key=rows.index)
-    assert set(rows) == set(signals.ALL)
-
-
-@pytest.mark.parametrize("field", [field.name for field in fields(signals.EventContext)])
-def test_document_every_field_of_a_context(field: str) -> None:
-    assert re.search(rf"\b{field}\b", page("reference/events.md"))
-
-
-def test_document_every_check() -> None:
-    assert checks.__file__
-    ids = set(re.findall(r"usage_credits\.[EWI]\d{3}", Path(checks.__file__).read_text(encoding="utf-8")))
-    assert ids
-    assert set(re.findall(r"^## (\S+)$", page("reference/checks.md"), re.MULTILINE)) == ids
-
-
-def own_commands() -> dict[str, BaseCommand]:
-    names = [name for name, app in get_commands().items() if app == "usage_credits"]
-    return {name: load_command_class("usage_credits", name) for name in names}
-
-
-def test_document_every_command_and_its_options() -> None:
-    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", page("reference/commands.md"), re.M | re.S))
-    assert set(sections) == set(own_commands())
-    for name, command in own_commands().items():
-        parser = ArgumentParser()
-        command.add_arguments(parser)
-        options = {option for action in parser._actions for option in action.option_strings} - {
-            "-h",
-            "--help",
-        }
-        assert set(re.findall(r"^\| `(--[\w-]+)", sections[name], re.MULTILINE)) == options
-
-
-@pytest.mark.parametrize("name", usage_credits.__all__)
-def test_document_every_public_name(name: str) -> None:
-    reference = page("reference/api.md") + page("reference/dsl.md")
-    assert re.search(rf"usage_credits\.{name}\b|^`{name}`$", reference, re.MULTILINE)
-
-
-@pytest.mark.parametrize("name", testing.__all__)
-def test_document_every_name_of_testing(name: str) -> None:
-    assert re.search(rf"^\| `{name}\(", page("how-to/test-your-project.md"), re.MULTILINE)
+def least(requirement: str, requirements: list[str]) -> str:
+    (found,) = [line for line in requirements if line.startswith(f"{requirement}>=")]
+    return found.removeprefix(f"{requirement}>=").split(",")[0]
 
 
 @pytest.mark.parametrize(
-    "model", apps.get_app_config("usage_credits").get_models(), ids=lambda model: model.__name__
+    ("pattern", "version"),
+    [
+        (r"Python (\d+\.\d+)", PROJECT["requires-python"].removeprefix(">=")),
+        (r"Django (\d+\.\d+)", least("Django", PROJECT["dependencies"])),
+        (r"dj-stripe (\d+\.\d+)", least("dj-stripe", PROJECT["optional-dependencies"]["stripe"])),
+    ],
 )
-def test_document_every_table(model: type[models.Model]) -> None:
-    parts = page("reference/data-model.md").split(f"`{model._meta.db_table}`")
-    assert len(parts) == 2
-    section = parts[1].partition("\n## ")[0].partition("\n\n`usage_credits_")[0]
-    columns = [field.column for field in model._meta.concrete_fields]
-    names = re.findall(r"`(\w+)`", section)
-    assert [name for name in names if name in columns][: len(columns)] == columns
-    assert {constraint.name for constraint in model._meta.constraints} <= set(names)
+def test_docs_name_the_versions_that_the_package_requires(pattern: str, version: str) -> None:
+    named = mentions(pattern)
+    assert named
+    assert not [(page, found) for page, found in named if found != version]
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_show_python_that_parses(name: str) -> None:
-    for _caption, code in blocks(name, "python"):
-        is_setting = code.lstrip().startswith('"')
-        lines = "\n".join(f"{line}," for line in code.splitlines() if line)
-        ast.parse(f"{{\n{lines}\n}}" if is_setting else code)
+def test_changelog_tells_of_this_version() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## {__version__}" in changelog or "## Unreleased" in changelog
 
 
-@pytest.mark.parametrize(
-    "caption", ["mysite/settings.py", "mysite/urls.py", "accounts/models.py", "accounts/views.py"]
-)
-def test_show_quickstart_that_compiles(caption: str) -> None:
-    compile(quickstart_file(caption), caption, "exec")
+@pytest.mark.behaviour("CAT-08")
+def test_docs_use_categories_that_exist_without_configuration() -> None:
+    named = mentions(r"category=\"(\w+)\"")
+    assert named
+    assert not [(page, category) for page, category in named if category not in DEFAULT_CATEGORIES]
 
 
-def test_show_quickstart_settings_that_work() -> None:
-    namespace: dict[str, Any] = {"INSTALLED_APPS": [], "DATABASES": {"default": {}}}
-    exec(quickstart_file("mysite/settings.py"), namespace)
-    with override_settings(USAGE_CREDITS=namespace["USAGE_CREDITS"]):
-        assert checks.check_settings() == []
-        assert conf.current().catalogue.operation_names == ("send_email", "process_image")
-
-
-SHOPPING = """
-from django.test import Client
-from django.test.utils import setup_test_environment
-
-from accounts.models import User
-from usage_credits.testing import FakeStripe, receive_webhooks, use_fake_stripe
-
-setup_test_environment()
-user = User.objects.get()
-buyer = Client()
-buyer.force_login(user)
-with use_fake_stripe(FakeStripe()) as fake:
-    receive_webhooks(fake)
-    answer = buyer.post("/buy/starter/")
-    (session,) = fake.all("checkout.session")
-    assert (answer.status_code, answer["Location"]) == (302, session["url"])
-    fake.pay(session)
-    assert set(fake.deliver_pending()) == {200}
-print(user.credits)
-"""
-
-
-def test_follow_the_quickstart(tmp_path: Path) -> None:
-    def run(*command: str) -> str:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": "mysite.settings"}
-        done = subprocess.run(
-            [sys.executable, *command],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout.strip()
-
-    run("-m", "django", "startproject", "mysite", ".", "--settings=tests.settings")
-    run("-m", "django", "startapp", "accounts", "--settings=tests.settings")
-    settings = tmp_path / "mysite/settings.py"
-    # dj-stripe's own migrations take a minute.
-    skipped = 'MIGRATION_MODULES = {"djstripe": None}'
-    settings.write_text(f"{settings.read_text()}\n{quickstart_file('mysite/settings.py')}\n{skipped}\n")
-    for caption in ("accounts/models.py", "accounts/views.py", "mysite/urls.py"):
-        (tmp_path / caption).write_text(quickstart_file(caption))
-    session = "\n".join(code for _caption, code in blocks(QUICKSTART, "pycon"))
-    (tmp_path / "session.txt").write_text(session)
-
-    run("manage.py", "makemigrations", "accounts")
-    run("manage.py", "check", "--fail-level", "WARNING")
-    run("manage.py", "migrate", "--run-syncdb")
-    run(
-        "-c",
-        "import django, doctest; django.setup(); exit(doctest.testfile('session.txt', module_relative=False).failed)",
-    )
-    (tmp_path / "shopping.py").write_text(SHOPPING)
-    assert run("-c", "import django; django.setup(); import shopping") in page(QUICKSTART)
-    for command in own_commands():
-        run("manage.py", command)
+def test_readme_links_to_files_that_exist() -> None:
+    linked = re.findall(r"\]\(((?!https?:)[^)#]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert linked
+    assert not [path for path in linked if not (ROOT / path).exists()]
