@@ -8,9 +8,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.factories import amounts_of, make_wallet, remaining_of, stored
-from tests.listening import events_heard
 from tests.management.running import run
 from usage_credits.models import Wallet
+from usage_credits.testing import capture_events
 
 pytestmark = pytest.mark.django_db
 
@@ -55,7 +55,7 @@ def test_expire_credits_again_books_nothing_more() -> None:
 @pytest.mark.behaviour("ADM-05")
 def test_expire_credits_announces_each_lot_once() -> None:
     with_expiring_lots()
-    with time_machine.travel(LATER, tick=False), events_heard() as heard:
+    with time_machine.travel(LATER, tick=False), capture_events() as heard:
         run("expire_credits")
         run("expire_credits")
     assert sorted(context.amount or 0 for context in heard if context.event == "credits_expired") == [

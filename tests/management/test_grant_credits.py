@@ -10,9 +10,9 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.app.models import Newcomer, User
 from tests.factories import StudioFactory, TeamFactory, amounts_of, make_user, stored
-from tests.listening import events_heard, names
 from tests.management.running import run
 from usage_credits.models import Transaction
+from usage_credits.testing import capture_events
 from usage_credits.values import MAX_AMOUNT
 
 pytestmark = pytest.mark.django_db
@@ -136,9 +136,9 @@ def test_grant_credits_settles_debts_and_books_expiry_first() -> None:
 
 def test_grant_credits_announces_each_grant_with_its_owner() -> None:
     users = [make_user(), make_user()]
-    with events_heard() as heard:
+    with capture_events() as heard:
         run("grant_credits", "100", "--all")
-    assert names(heard) == ["credits_added", "credits_added"]
+    assert [context.event for context in heard] == ["credits_added", "credits_added"]
     assert [context.owner for context in heard] == users
 
 

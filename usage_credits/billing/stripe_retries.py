@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 import stripe
@@ -28,24 +28,32 @@ class Retry:
         return self.notice.resolved_at is not None
 
 
-def open_notices(*, limit: int | None = None, customer: str | None = None) -> PaymentNoticeQuerySet:
-    """Return open notices of Stripe payments, oldest first; `customer` is a Stripe customer's id."""
+def open_notices(
+    *, limit: int | None = None, customer: str | None = None, ids: Collection[int] | None = None
+) -> PaymentNoticeQuerySet:
+    """Return open notices of Stripe payments, oldest first; `customer` is a Stripe customer's id, `ids` our own."""
     notices = (
         PaymentNotice.objects.using(router.db_for_write(PaymentNotice)).unresolved().filter(source=SOURCE)
     )
     if customer is not None:
         notices = notices.filter(customer_id=customer)
+    if ids is not None:
+        notices = notices.filter(pk__in=ids)
     return notices if limit is None else notices[:limit]
 
 
 def retry_notices(
-    *, limit: int | None = None, customer: str | None = None, accept_changed: bool = False
+    *,
+    limit: int | None = None,
+    customer: str | None = None,
+    ids: Collection[int] | None = None,
+    accept_changed: bool = False,
 ) -> Iterator[Retry]:
     """Settle the payments of open notices anew, each in a transaction of its own, and yield how each fared.
 
     `accept_changed` awards packs as they are defined today where they differ from what was sold.
     """
-    for notice in list(open_notices(limit=limit, customer=customer)):
+    for notice in list(open_notices(limit=limit, customer=customer, ids=ids)):
         error = ""
         try:
             with transaction.atomic(using=notice._state.db):
