@@ -229,8 +229,8 @@ def with_credits(queryset: models.QuerySet[Owner], asset: str | None = None) -> 
 def detach_owner(owner: models.Model) -> int:
     """Part the owner's wallets from it, so that its row can be erased, and return how many there were.
 
-    The ledger stays as it is, with nothing left that names the owner. Commits with the caller's transaction. Raises
-    InvalidValue for an owner that is not saved.
+    The wallets name no owner any more; the ledger and all metadata stay as they are. Commits with the caller's
+    transaction. Raises InvalidValue for an owner that is not saved.
     """
     if owner._state.adding or owner.pk is None:
         raise InvalidValue("owner", f"an unsaved {type(owner).__name__} has no wallets.")

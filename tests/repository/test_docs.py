@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from argparse import ArgumentParser
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import timedelta
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.core.management import BaseCommand, get_commands, load_command_class
+from django.core.management import BaseCommand, CommandParser, get_commands, load_command_class
 from django.db import models
 from django.test import override_settings
 
@@ -94,7 +93,7 @@ def test_document_every_command_and_its_options() -> None:
     sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", page("reference/commands.md"), re.M | re.S))
     assert set(sections) == set(own_commands())
     for name, command in own_commands().items():
-        parser = ArgumentParser()
+        parser = CommandParser()
         command.add_arguments(parser)
         options = {option for action in parser._actions for option in action.option_strings} - {
             "-h",
