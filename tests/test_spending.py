@@ -17,9 +17,11 @@ from usage_credits.testing import capture_events
 
 pytestmark = pytest.mark.django_db
 
+OPERATIONS: Any = USAGE_CREDITS["OPERATIONS"]
+
 
 def with_operations(*operations: Operation, **keys: Any) -> Any:
-    return configured(OPERATIONS=[*USAGE_CREDITS["OPERATIONS"], *operations], **keys)
+    return configured(OPERATIONS=[*OPERATIONS, *operations], **keys)
 
 
 @pytest.mark.behaviour("SPD-01")
@@ -257,7 +259,8 @@ def test_spend_is_charged_once_under_a_key() -> None:
 def test_spend_prices_what_the_caller_passed(unit: str) -> None:
     user = make_user(1000)
     with with_operations(Operation("store", costs=credits(2).per(unit))):
-        row = user.spend_credits_on("store", **{unit: 1.2})
+        params: dict[str, Any] = {unit: 1.2}
+        row = user.spend_credits_on("store", **params)
     assert row is not None
     assert row.amount == -3
     assert row.metadata["params"] == {unit: 1.2}

@@ -50,6 +50,7 @@ def test_missing_wallet_is_created_on_access_and_every_access_finds_it() -> None
     user = UserFactory.create()
     user.wallet().delete()
     wallet = user.credit_wallet
+    assert wallet is not None
     assert (wallet.pk is not None, wallet.balance) == (True, 0)
     assert user.wallet() == user.wallet("credits") == user.credit_wallet == user.find_wallet() == wallet
     assert Wallet.objects.count() == 1
@@ -167,7 +168,8 @@ def test_assets_are_stripped_and_lower_cased() -> None:
     assert gems.asset == "gems"
     assert studio.wallet("GEMS") == studio.find_wallet("gems ") == gems
     assert studio.has_wallet("Gems")
-    for bad in ("", "   ", "g" * 51, 5, b"gems", "ge\x00ms"):
+    refused: list[Any] = ["", "   ", "g" * 51, 5, b"gems", "ge\x00ms"]
+    for bad in refused:
         for ask in (studio.wallet, studio.find_wallet, studio.has_wallet):
             with pytest.raises(InvalidValue) as refusal:
                 ask(bad)
@@ -178,8 +180,7 @@ def test_assets_are_stripped_and_lower_cased() -> None:
 def test_fixtures_bring_their_own_wallets() -> None:
     newcomer = NewcomerFactory.create()
     dump = serializers.serialize("json", [newcomer])
-    Transaction.objects.none()
-    Newcomer.objects.filter(pk=newcomer.pk)._raw_delete(using="default")  # type: ignore[attr-defined]
+    Newcomer.objects.filter(pk=newcomer.pk)._raw_delete(using="default")
     Wallet.objects.update(owner_type=None, owner_id=None)
     for loaded in serializers.deserialize("json", dump):
         loaded.save()

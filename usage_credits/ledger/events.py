@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -23,7 +24,7 @@ def announce(event: str, wallet: Wallet, **fields: Any) -> None:
 def announce_now(event: str, wallet: Wallet | None, **fields: Any) -> None:
     """Send `event` at once to its receivers and to the CALLBACKS of settings; what they raise is logged."""
     signal = signals.ALL[event]
-    callbacks = conf.current().callbacks_for(event)
+    callbacks = _callbacks_for(event)
     if not callbacks and not signal.receivers:
         return
     owner = wallet.owner if wallet else None
@@ -35,6 +36,15 @@ def announce_now(event: str, wallet: Wallet | None, **fields: Any) -> None:
             callback(signal=signal, sender=sender, context=context)
         except Exception:
             logger.exception("The callback %r for %s failed", callback, event)
+
+
+def _callbacks_for(event: str) -> tuple[Callable[..., Any], ...]:
+    """Return the event's callbacks; what cannot be imported must not fail an operation that has been committed."""
+    try:
+        return conf.current().callbacks_for(event)
+    except conf.InvalidSetting:
+        logger.exception("The callbacks for %s cannot be imported", event)
+        return ()
 
 
 def announce_posted(wallet: Wallet, row: Transaction) -> None:

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.factories import configured, make_user, make_wallet
+from usage_credits import Money, Operation, cents
+from usage_credits.conf import format_credits
+from usage_credits.models import Transaction
+
+pytestmark = pytest.mark.django_db
+
+
+def as_tokens(amount: int) -> str:
+    return f"{amount} tokens"
+
+
+@pytest.mark.behaviour("HLP-01", "HLP-07")
+def test_formatter_words_amounts_and_falls_back_to_credits() -> None:
+    assert format_credits(100) == "100 credits"
+    with configured(FORMATTER=as_tokens):
+        assert format_credits(100) == "100 tokens"
+    with configured(FORMATTER=None):
+        assert format_credits(1) == "1 credits"
+
+
+@pytest.mark.behaviour("HLP-03")
+@pytest.mark.parametrize(
+    ("category", "metadata", "description"),
+    [
+        ("operation_charge", {"operation": "process_video", "cost": 10}, "Process Video (-10 credits)"),
+        ("operation_charge", {"operation": "process_video"}, "Process Video"),
+        ("operation_charge", {}, "Operation charge"),
+        ("signup_bonus", {"operation": "process_video", "cost": 10}, "Signup Bonus"),
+        ("credit_pack_purchase", {}, "Credit Pack Purchase"),
+    ],
+)
+def test_description_says_what_a_row_was_for(
+    category: str, metadata: dict[str, Any], description: str
+) -> None:
+    row = make_wallet(100).debit(10, category=category, metadata=metadata)
+    assert Transaction.objects.get(pk=row.pk).description == description
+
+
+@pytest.mark.behaviour("HLP-03", "HLP-04", "HLP-07")
+def test_description_of_a_charge_uses_the_formatter() -> None:
+    user = make_user(100)
+    with configured(OPERATIONS=[Operation("process_video", costs=10)]):
+        row = user.spend_credits_on("process_video")
+    assert row is not None
+    assert row.description == "Process Video (-10 credits)"
+    with configured(FORMATTER=as_tokens):
+        assert row.description == "Process Video (-10 tokens)"
+    with configured(FORMATTER=None):
+        assert row.description == "Process Video (-10 credits)"
+
+
+@pytest.mark.behaviour("HLP-05")
+def test_price_text_names_amount_and_currency() -> None:
+    assert str(cents(4_999)) == "49.99 USD"
+    assert str(Money(4_999, "eur")) == "49.99 EUR"
