@@ -19,6 +19,7 @@ from django.test import override_settings
 
 import usage_credits
 from usage_credits import checks, conf, signals, testing
+from usage_credits.models import NoticeReason
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -82,6 +83,13 @@ def test_document_every_check() -> None:
     ids = set(re.findall(r"usage_credits\.[EWI]\d{3}", Path(checks.__file__).read_text(encoding="utf-8")))
     assert ids
     assert set(re.findall(r"^## (\S+)$", page("reference/checks.md"), re.MULTILINE)) == ids
+
+
+@pytest.mark.parametrize(
+    "page_name", ["how-to/sell-packs.md", "reference/data-model.md", "reference/events.md"]
+)
+def test_document_every_reason_of_a_notice(page_name: str) -> None:
+    assert set(NoticeReason.values) <= set(re.findall(r"`(\w+)`", page(page_name)))
 
 
 def own_commands() -> dict[str, BaseCommand]:
