@@ -147,6 +147,7 @@ class RandomHistory(RuleBasedStateMachine):
             assert self.wallet.balance_at(moment) == self.past[moment]
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_ledger_and_model_agree_on_every_random_history() -> None:
     run_state_machine_as_test(RandomHistory)
