@@ -3,10 +3,11 @@ from __future__ import annotations
 import logging
 
 import pytest
+from django.core.management import call_command
 
 from tests.app.models import User
 from tests.billing.shopping import announce, pack_metadata, pay_directly
-from usage_credits.models import PaymentNotice, Transaction
+from usage_credits.models import Fulfillment, PaymentNotice, Transaction
 from usage_credits.testing import FakeStripe, capture_events
 
 
@@ -69,3 +70,30 @@ def test_keep_payment_in_another_currency_as_notice(fake: FakeStripe, user: User
     announce(fake, intent)
     assert PaymentNotice.objects.get().detail == "paid in jpy, priced in usd"
     assert user.credits == 0
+
+
+@pytest.mark.behaviour("PFL-06")
+def test_keep_payment_partly_refunded_before_it_was_seen_as_notice(fake: FakeStripe, user: User) -> None:
+    intent = pay_directly(pack_metadata(user))
+    fake.refund(intent.latest_charge, 900)
+    assert announce(fake, intent) == [200, 200]
+    notice = PaymentNotice.objects.get()
+    assert (notice.reason, notice.detail) == ("refunded", "900 of 4900 usd")
+    assert user.credits == 0
+
+
+def test_keep_payment_that_the_ledger_refuses_as_notice(fake: FakeStripe, user: User) -> None:
+    wallet = user.wallet()
+    wallet.credit(2**63 - 1)
+    intent = pay_directly(pack_metadata(user))
+    assert announce(fake, intent) == [200, 200]
+    notice = PaymentNotice.objects.get()
+    assert notice.reason == "refused"
+    assert "2**63 - 1" in notice.detail
+    assert not Fulfillment.objects.exists()
+
+    wallet.debit(5_000)
+    call_command("sync_credits", verbosity=0)
+    notice.refresh_from_db()
+    assert notice.resolved_at is not None
+    assert wallet.balance == 2**63 - 1 - 4_000

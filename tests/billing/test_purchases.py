@@ -124,10 +124,9 @@ def test_ignore_payment_that_is_not_for_a_pack(fake: FakeStripe, user: User, cha
 
 
 @pytest.mark.behaviour("PFL-06")
-@pytest.mark.parametrize("amount", [4_900, 1])
-def test_ignore_payment_refunded_before_it_was_seen(fake: FakeStripe, user: User, amount: int) -> None:
+def test_ignore_payment_refunded_before_it_was_seen(fake: FakeStripe, user: User) -> None:
     intent = pay_directly(pack_metadata(user))
-    fake.refund(intent.latest_charge, amount)
+    fake.refund(intent.latest_charge, 4_900)
     assert announce(fake, intent) == [200, 200]
     assert not Transaction.objects.exists()
     assert not PaymentNotice.objects.exists()

@@ -15,6 +15,7 @@ from usage_credits.billing.notices import SOURCE, Unresolvable, record_notice, r
 from usage_credits.dsl.categories import CREDIT_PACK_PURCHASE
 from usage_credits.dsl.money import Money
 from usage_credits.dsl.packs import PURCHASE_TYPE, CreditPack
+from usage_credits.exceptions import UsageCreditsError
 from usage_credits.ledger.credits import credit_entry
 from usage_credits.ledger.events import announce
 from usage_credits.ledger.keys import find_replay
@@ -76,24 +77,29 @@ def settle(
 ) -> Fulfillment | PaymentNotice | None:
     """Bring the award of a purchase to what it should be by now, and return what stands for it.
 
-    Does nothing, and returns None, for what is no pack, is not paid, or was refunded before it was first seen. Award
-    and fulfillment commit together, or with the caller's transaction, under the wallet's lock. What cannot be
-    resolved (unknown pack, no owner, a pack that differs from what was sold) becomes an open notice;
-    `accept_changed` awards the pack as it is defined today.
+    Does nothing, and returns None, for what is no pack, is not paid, or was wholly refunded before it was first seen.
+    Award and fulfillment commit together, or with the caller's transaction, under the wallet's lock. What cannot be
+    resolved (unknown pack, no owner, a pack that differs from what was sold, partly refunded before it was seen,
+    refused by the ledger) becomes an open notice; `accept_changed` awards the pack as it is defined today.
     """
     if purchase.pack_name is None or not purchase.is_paid:
         return None
     fulfillment = find_settled(purchase.key)
     if fulfillment is not None:
         return fulfillment
-    if purchase.refunded:
-        _leave_refunded(purchase)
+    if purchase.refunded >= purchase.amount > 0:
+        logger.warning("The payment %s was refunded before it was awarded: no credits", purchase.key)
+        resolve_notice(purchase.key, None)
         return None
     owner = find_owner()
     try:
         pack = _sold_pack(purchase, accept_changed=accept_changed)
         if owner is None:
             raise Unresolvable(NoticeReason.NO_OWNER, f"customer: {purchase.customer_id or 'none'}")
+        if purchase.refunded:
+            detail = f"{purchase.refunded} of {purchase.amount} {purchase.currency}"
+            raise Unresolvable(NoticeReason.REFUNDED, detail)
+        return _award_once(purchase, pack, owner)
     except Unresolvable as problem:
         return record_notice(
             purchase.key,
@@ -102,18 +108,11 @@ def settle(
             payload={**purchase.references, "metadata": dict(purchase.metadata)},
             wallet=find_wallet(owner) if owner else None,
         )
-    return _award_once(purchase, pack, owner)
 
 
 def _find_fulfillment(key: str) -> Fulfillment | None:
     using = router.db_for_write(Fulfillment)
     return Fulfillment.objects.using(using).filter(source=SOURCE, source_id=key).first()
-
-
-def _leave_refunded(purchase: Purchase) -> None:
-    logger.warning("The payment %s was refunded before it was awarded: no credits", purchase.key)
-    if purchase.refunded >= purchase.amount:
-        resolve_notice(purchase.key, None)
 
 
 def _sold_pack(purchase: Purchase, *, accept_changed: bool) -> CreditPack:
@@ -153,6 +152,8 @@ def _award_once(purchase: Purchase, pack: CreditPack, owner: models.Model) -> Fu
         if awarded is None:
             raise
         return awarded
+    except UsageCreditsError as refusal:
+        raise Unresolvable(NoticeReason.REFUSED, str(refusal)) from refusal
     return fulfillment
 
 

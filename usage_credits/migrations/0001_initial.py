@@ -615,6 +615,8 @@ class Migration(migrations.Migration):
                             ("unknown_pack", "the pack is not in settings"),
                             ("no_owner", "no owner was found"),
                             ("mismatch", "the pack differs from what was sold"),
+                            ("refunded", "a part was refunded before the award"),
+                            ("refused", "the ledger refuses the award"),
                         ],
                         max_length=30,
                         verbose_name="reason",
