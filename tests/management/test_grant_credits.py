@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
+from typing import Any
 
 import pytest
 import time_machine
@@ -12,6 +13,7 @@ from tests.app.models import Newcomer, User
 from tests.factories import StudioFactory, TeamFactory, amounts_of, make_user, stored
 from tests.management.running import run
 from usage_credits.models import Transaction
+from usage_credits.signals import credits_added
 from usage_credits.testing import capture_events
 from usage_credits.values import MAX_AMOUNT
 
@@ -201,3 +203,23 @@ def test_grant_credits_refuses_bad_input_naming_the_argument(arguments: list[str
     assert outcome.code == 1
     assert named in outcome.stderr
     assert stored() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_grant_credits_goes_on_where_an_interruption_left_it() -> None:
+    users = [make_user() for _ in range(5)]
+
+    def interrupt(**kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+    arguments = ["100", "--all", "--idempotency-key", "spring", "--batch-size", "2"]
+    credits_added.connect(interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run("grant_credits", *arguments)
+    finally:
+        credits_added.disconnect(interrupt)
+    assert [user.credits for user in users] == [100, 100, 0, 0, 0]
+    outcome = run("grant_credits", *arguments)
+    assert outcome.stdout == "Granted 100 credits to 3 owners, 2 already granted, 0 failed.\n"
+    assert [user.credits for user in users] == [100] * 5

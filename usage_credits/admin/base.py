@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from uuid import UUID
 
 from django.contrib import admin
-from django.contrib.admin.utils import quote
+from django.contrib.admin.utils import display_for_value, quote
 from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import Q
@@ -142,6 +142,10 @@ class LedgerAdmin(_ModelAdmin[Row]):
             current_app=self.admin_site.name,
         )
         return format_html('<a href="{}">{}</a>', url, text or row)
+
+    def text(self, value: object) -> str:
+        """Return a value as lists show it; an object's page would show what it is in Python."""
+        return display_for_value(value, self.get_empty_value_display())
 
     @admin.display(description=_("amount"), ordering="amount")
     def signed_amount(self, row: Any) -> SafeString:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -62,12 +61,12 @@ class AllocationAdmin(OwnedAdmin[Allocation]):
     )
 
     @admin.display(description=_("spent at"))
-    def spent_at(self, allocation: Allocation) -> datetime.datetime:
-        return allocation.debit.created_at
+    def spent_at(self, allocation: Allocation) -> str:
+        return self.text(allocation.debit.created_at)
 
     @admin.display(description=_("lot expires at"))
-    def lot_expires_at(self, allocation: Allocation) -> Any:
-        return allocation.lot.expires_at
+    def lot_expires_at(self, allocation: Allocation) -> str:
+        return self.text(allocation.lot.expires_at)
 
     @admin.display(description=_("credited by"))
     def lot_credit(self, allocation: Allocation) -> SafeString:

@@ -27,7 +27,6 @@ class PaymentNoticeAdmin(LedgerAdmin[PaymentNotice]):
         "reason",
         "customer_id",
         "attempts",
-        "last_attempt_at",
         "resolved_at",
     )
     list_filter = (ResolutionFilter, "reason", "created_at")

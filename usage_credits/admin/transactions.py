@@ -99,7 +99,7 @@ class TransactionAdmin(OwnedAdmin[Transaction]):
     def cash(self, row: Transaction) -> Any:
         """Return the amount in the minor unit, as it is stored: how many digits that has depends on the currency."""
         if row.cash_amount is None:
-            return None
+            return self.get_empty_value_display()
         return _("%(amount)s (minor unit, %(currency)s)") % {
             "amount": number_format(row.cash_amount),
             "currency": row.cash_currency,
