@@ -30,7 +30,7 @@ class Story:
 
     def __init__(self, site: Site, stripe: FakeStripe, say: Callable[[str], None]) -> None:
         self.username = f"demo-{secrets.token_hex(3)}"
-        self.password = secrets.token_urlsafe(9)
+        self.password = secrets.token_hex(6)
         self._site = site
         self._stripe = stripe
         self._say = say
@@ -79,6 +79,7 @@ class Story:
             bought.url.startswith(f"{self._site.url}/packs/purchased/"), f"came back to {bought.url}"
         )
         self._expect("have been added" in bought.text, f"the credits are not there: {bought}")
+        self._expect("running low" not in bought.text, f"the warning of a low balance stays: {bought}")
         self._expect_balance(bought, balance)
         self._say(f"pressed “{button}” and paid at Stripe; its events came, now {balance} credits")
 
@@ -101,7 +102,7 @@ class Story:
 
     def _stay_private(self) -> None:
         stranger = Browser(self._site.url)
-        password = secrets.token_urlsafe(9)
+        password = secrets.token_hex(6)
         name = f"{self.username}-other"
         form = stranger.open("/sign-up/")
         stranger.press(form, "Sign up", username=name, email="", password1=password, password2=password)

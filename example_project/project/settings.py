@@ -129,5 +129,8 @@ USAGE_CREDITS = {
         SubscriptionPlan("pro", gives=credits(400).every("month"), unused_credits="rollover"),
     ],
     "LOW_BALANCE_THRESHOLD": 15,
-    "CALLBACKS": {"low_balance_reached": "studio.notices.warn_of_low_balance"},
+    "CALLBACKS": {
+        "low_balance_reached": "studio.notices.warn_of_low_balance",
+        "credits_added": "studio.notices.withdraw_warning",
+    },
 }

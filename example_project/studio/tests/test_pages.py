@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from studio.models import User
+from studio.orders import order
+from studio.rendering import Picture, Style
+from usage_credits.testing import capture_events
+
+PICTURE = {"title": "Paper", "style": "facets", "seed": "7"}
+
+
+def place_order(browser: Client, size: str = "512x512", **values: Any) -> Any:
+    return browser.post("/renders/new/", {**PICTURE, "size": size, "key": uuid.uuid4(), **values})
+
+
+@pytest.mark.django_db
+def test_signing_up_gives_welcome_credits(client: Client) -> None:
+    password = "analytical-engine"
+    answer = client.post("/sign-up/", {"username": "ada", "password1": password, "password2": password})
+    assert answer.status_code == 302
+    assert User.objects.get().credits == 20
+    assert b"20 credits" in client.get("/").content
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "path", ["/gallery/", "/statement/", "/packs/", "/renders/new/", "/packs/purchased/"]
+)
+def test_pages_about_credits_ask_to_sign_in(client: Client, path: str) -> None:
+    assert client.get(path).headers["Location"] == f"/sign-in/?next={path}"
+
+
+def test_form_offers_each_size_with_its_price(browser: Client) -> None:
+    page = browser.get("/renders/new/").content.decode()
+    assert "512 × 512 — 6 credits" in page
+    assert "1920 × 1080 — 10 credits" in page
+    assert "3000 × 2000 — too large" in page
+
+
+def test_previewing_is_free(browser: Client, user: User) -> None:
+    answer = browser.get("/renders/preview.png", {**PICTURE, "size": "1920x1080"})
+    assert answer.headers["Content-Type"] == "image/png"
+    assert user.credit_history.count() == 1
+
+
+def test_rendering_shows_the_picture_and_its_price(browser: Client, user: User) -> None:
+    answer = place_order(browser)
+    page = browser.get(answer.headers["Location"]).content.decode()
+    assert "Rendered for 6 credits." in page
+    picture = browser.get(f"{answer.headers['Location']}image.png")
+    assert b"".join(picture.streaming_content).startswith(b"\x89PNG")  # type: ignore[attr-defined]  # a file answer
+    picture.close()
+    assert "Paper" in browser.get("/statement/").content.decode()
+    assert user.credits == 14
+
+
+def test_rendering_without_enough_credits_answers_402_and_offers_packs(browser: Client, user: User) -> None:
+    place_order(browser, "2000x2000")
+    answer = place_order(browser, "2000x2000")
+    assert answer.status_code == 402
+    assert "This costs 13 credits and you have 7" in answer.content.decode()
+    assert 'href="/packs/"' in answer.content.decode()
+    assert user.renders.count() == 1
+
+
+def test_rendering_too_large_says_what_is_allowed(browser: Client, user: User) -> None:
+    answer = place_order(browser, "3000x2000")
+    assert answer.status_code == 400
+    assert "at most 4 megapixels" in answer.content.decode()
+    assert user.credits == 20
+
+
+def test_upscaling_is_charged_by_the_result(browser: Client, user: User) -> None:
+    small = place_order(browser).headers["Location"]
+    larger = browser.post(f"{small}upscale/", {"key": uuid.uuid4()}).headers["Location"]
+    assert "1024 × 1024" in browser.get(larger).content.decode()
+    assert user.credits == 20 - 6 - 4
+
+
+def test_renders_of_others_are_not_found(browser: Client, user: User) -> None:
+    other = User.objects.create_user("bob")
+    other.give_credits(20)
+    theirs = order(other, "render", Picture(Style.DUNES, 7, 512, 512), title="Mine", key=uuid.uuid4())
+    for path in ("", "image.png"):
+        assert browser.get(f"/renders/{theirs.pk}/{path}").status_code == 404
+    assert browser.post(f"/renders/{theirs.pk}/upscale/", {"key": uuid.uuid4()}).status_code == 404
+    assert other.credits == 14
+
+
+@pytest.mark.parametrize("path", ["/renders/new/", "/packs/starter/buy/", "/sign-out/"])
+def test_posting_from_elsewhere_is_refused(user: User, path: str) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(user)
+    assert browser.post(path, {**PICTURE, "size": "512x512"}).status_code == 403
+    assert user.credits == 20
+
+
+def test_low_balance_warns_until_credits_are_added(browser: Client, user: User) -> None:
+    with capture_events():
+        place_order(browser)
+    assert "running low: 14 left" in browser.get("/").content.decode()
+    with capture_events():
+        user.give_credits(100, reason="referral")
+    assert "running low" not in browser.get("/").content.decode()
