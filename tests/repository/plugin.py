@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from pytest_django.plugin import blocking_manager_key
 
 from tests.databases import describe_database
 from tests.repository.catalogue import LIST, read_catalogue
@@ -31,7 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return f"database: {describe_database()}"
+    with config.stash[blocking_manager_key].unblock():
+        return f"database: {describe_database()}"
 
 
 # Before -k and -m take tests away: a claim of an unknown line is wrong whether or not its test runs.
