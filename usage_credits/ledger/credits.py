@@ -72,4 +72,6 @@ def _check_cash(cash: object) -> tuple[int, str] | tuple[None, None]:
         return (cash.amount, cash.currency) if cash.amount else (None, None)
     if type(cash) is int and abs(cash) <= MAX_AMOUNT:
         return cash, conf.current().default_currency
-    raise InvalidValue.of("cash", cash, "an amount of money such as dollars(49), a whole number of cents, or None")
+    raise InvalidValue.of(
+        "cash", cash, "an amount of money such as dollars(49), a whole number of cents, or None"
+    )
