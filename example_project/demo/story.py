@@ -18,7 +18,7 @@ from demo.site import Site
 from studio.models import User
 from usage_credits.testing import FakeStripe
 
-GRANT_LIFETIME = timedelta(seconds=3)
+GRANT_LIFETIME = timedelta(seconds=2)
 
 
 class Unexpected(Exception):
