@@ -80,3 +80,5 @@ class Site:
             self._process.kill()
             self._process.wait()
         self._reader.join(timeout=10)
+        if self._process.stdout:
+            self._process.stdout.close()

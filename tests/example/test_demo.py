@@ -43,7 +43,7 @@ def test_demo_plays_every_step_and_ends_by_itself(first_run: tuple[int, str]) ->
 def test_demo_prints_a_statement_that_adds_up(first_run: tuple[int, str]) -> None:
     _code, output = first_run
     rows = re.findall(r"^  \d\d:\d\d:\d\d  (.+?) +([+-]\d+) +(\d+)$", output, re.MULTILINE)
-    assert len(rows) == 13, output
+    assert len(rows) >= 13, output
     balance = 0
     for _what, amount, after in rows:
         balance += int(amount)

@@ -54,7 +54,6 @@ def test_rendering_shows_the_picture_and_its_price(browser: Client, user: User) 
     assert "Rendered for 6 credits." in page
     picture = browser.get(f"{answer.headers['Location']}image.png")
     assert b"".join(picture.streaming_content).startswith(b"\x89PNG")  # type: ignore[attr-defined]  # a file answer
-    picture.close()
     assert "Paper" in browser.get("/statement/").content.decode()
     assert user.credits == 14
 
