@@ -97,10 +97,11 @@ STRIPE_LIVE_MODE = False
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 STRIPE_TEST_SECRET_KEY = os.environ.get("STRIPE_TEST_SECRET_KEY", "")
 STRIPE_TEST_PUBLIC_KEY = os.environ.get("STRIPE_TEST_PUBLIC_KEY", "")
+FAKE_STRIPE_SECRET_KEY = "sk_test_" + "0" * 24
 if "STRIPE_API_HOST" in os.environ:
     # A Stripe that is not Stripe: the fake that `manage.py demo` starts. It takes any key.
     STRIPE_API_HOST = os.environ["STRIPE_API_HOST"]
-    STRIPE_TEST_SECRET_KEY = "sk_test_" + "0" * 24
+    STRIPE_TEST_SECRET_KEY = FAKE_STRIPE_SECRET_KEY
     STRIPE_TEST_PUBLIC_KEY = "pk_test_" + "0" * 24
 
 USAGE_CREDITS = {

@@ -12,11 +12,12 @@ from argparse import ArgumentParser
 from typing import Any
 
 import requests
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.utils import timezone
-from djstripe.models import Customer
+from djstripe.models import APIKey, Customer
 
 from demo.site import Site, SiteFailed
 from demo.story import Story, Unexpected
@@ -43,6 +44,7 @@ class Command(BaseCommand):
         started = time.monotonic()
         call_command("migrate", verbosity=0, interactive=False)
         self._say(f"database ready: {connection.display_name}, {connection.settings_dict['NAME']}")
+        _forget_customers_of_earlier_demos()
         port = _free(options["port"]) if options["serve"] else 0
         # The seed: the database may know the ids of an earlier demo, and Stripe uses none twice.
         with FakeStripeServer(seed=secrets.token_hex(8)) as stripe:
@@ -106,10 +108,11 @@ def _connect(stripe: FakeStripeServer, site: Site) -> None:
     stripe.fake.add_webhook_endpoint(said.getvalue().strip())["secret"] = secret
 
 
-def _forget_customers_of_earlier_fakes() -> None:
-    """Let users of an earlier demo buy again: the Stripe that knew them as customers is gone."""
-    theirs = Customer.objects.filter(stripe_data__metadata__has_key="usage_credits_owner", date_purged=None)
-    theirs.update(date_purged=timezone.now())
+def _forget_customers_of_earlier_demos() -> None:
+    """Let their users buy again, as new customers: the fake Stripe that knew the old ones is gone."""
+    fakes = APIKey.objects.filter(secret=settings.FAKE_STRIPE_SECRET_KEY).values("djstripe_owner_account")
+    known = Customer.objects.filter(djstripe_owner_account__in=fakes)
+    known.update(subscriber=None, date_purged=timezone.now())
 
 
 def _free(port: int) -> int:
