@@ -212,3 +212,15 @@ def test_check_leaves_further_warnings_out_while_settings_are_refused() -> None:
     keys = {"CREDIT_PACKS": [PACK], "SUBSCRIPTION_PLANS": [DAILY], "ROUNDING": "banker"}
     with without_stripe():
         assert set(ids(found(**keys))) <= {"usage_credits.E001", "usage_credits.W001"}
+
+
+def test_check_asks_whether_the_server_returns_the_keys_of_inserted_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def ids_of_server() -> list[str | None]:
+        return ids(run_checks(tags=["database"], databases=["default"]))
+
+    assert "usage_credits.E003" not in ids_of_server()
+    features = type(connections["default"].features)
+    monkeypatch.setattr(features, "can_return_rows_from_bulk_insert", False)
+    assert "usage_credits.E003" in ids_of_server()

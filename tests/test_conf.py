@@ -216,6 +216,10 @@ def test_additional_categories_refuse_a_plain_text() -> None:
     assert "a list or tuple" in str(refusal(ADDITIONAL_CATEGORIES="promo"))
 
 
+def test_additional_categories_refuse_a_name_longer_than_the_column() -> None:
+    assert "1 to 100 characters" in str(refusal(ADDITIONAL_CATEGORIES=["x" * 101]))
+
+
 @pytest.mark.behaviour("CAT-06")
 def test_default_categories_are_not_altered_by_additional_ones() -> None:
     before = DEFAULT_CATEGORIES

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from tests.app.models import User
+from tests.app.models import Member, User
 from tests.factories import NewcomerFactory, configured, make_user, make_wallet, names, stored
 from usage_credits import InsufficientCredits, signals
 from usage_credits.models import Wallet
@@ -146,6 +146,15 @@ def test_contexts_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         events[0].amount = 5  # type: ignore[misc]
     assert "threshold" not in events[0].to_dict()
+
+
+def test_sender_is_the_model_of_the_wallet_for_an_owner_loaded_as_a_proxy(connect: Any) -> None:
+    senders: list[Any] = []
+    connect(signals.credits_added, lambda sender, **kwargs: senders.append(sender), sender=User)
+    make_user()
+    with capture_events():
+        Member.objects.get().give_credits(1)
+    assert senders == [User]
 
 
 def test_sender_is_the_owners_model_and_the_owner_the_callers_instance(connect: Any) -> None:

@@ -9,6 +9,7 @@ import time_machine
 from django.utils import timezone
 
 from tests import bad_values
+from tests.app.models import User
 from tests.factories import days, make_user, names, stored
 from usage_credits import IdempotencyConflict, InvalidValue
 from usage_credits.testing import capture_events
@@ -117,3 +118,10 @@ def test_grant_is_given_once_under_a_key() -> None:
     with pytest.raises(IdempotencyConflict):
         user.give_credits(10, reason="referral", idempotency_key="welcome")
     assert user.credits == 10
+
+
+def test_refused_grant_creates_no_wallet() -> None:
+    (user,) = User.objects.bulk_create([User(username="ada")])
+    with pytest.raises(InvalidValue):
+        user.give_credits(0)
+    assert not user.has_wallet()

@@ -264,3 +264,13 @@ def test_spend_prices_what_the_caller_passed(unit: str) -> None:
     assert row is not None
     assert row.amount == -3
     assert row.metadata["params"] == {unit: 1.2}
+
+
+@pytest.mark.parametrize(
+    "options", [{"metadata": {"at": object()}}, {"idempotency_key": ""}, {"attributed_to": 5}]
+)
+def test_free_operation_refuses_bad_options_too(options: dict[str, Any]) -> None:
+    user = make_user()
+    with with_operations(Operation("preview")), pytest.raises(InvalidValue) as refusal:
+        user.spend_credits_on("preview", **options)
+    assert [refusal.value.field] == list(options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from django.apps import apps
@@ -99,10 +99,25 @@ CHECKS: Final[tuple[Callable[..., list[CheckMessage]], ...]] = (
 )
 
 
+def check_server(*, databases: Sequence[str] | None = None, **kwargs: object) -> list[CheckMessage]:
+    """E003: the database cannot return the keys of inserted rows; asked only where databases are checked."""
+    alias = router.db_for_write(Wallet)
+    if alias not in (databases or ()) or connections[alias].features.can_return_rows_from_bulk_insert:
+        return []
+    return [
+        checks.Error(
+            f"The database {alias!r} ({connections[alias].display_name}) has no INSERT … RETURNING.",
+            hint="Use PostgreSQL, MariaDB 10.5 or later, or SQLite 3.35 or later for the tables of usage_credits.",
+            id="usage_credits.E003",
+        )
+    ]
+
+
 def register_all() -> None:
     """Register every check; registering twice changes nothing."""
     for check in CHECKS:
         checks.register(check)
+    checks.register(check_server, checks.Tags.database)
 
 
 def _as_message(error: InvalidSetting) -> CheckMessage:

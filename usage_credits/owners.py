@@ -19,7 +19,8 @@ from usage_credits.dsl.plans import SubscriptionPlan
 from usage_credits.dsl.wallet_options import WalletOptions
 from usage_credits.exceptions import InvalidValue, WalletNotFound
 from usage_credits.ledger.balances import signed_balance
-from usage_credits.ledger.credits import credit
+from usage_credits.ledger.credits import credit_entry, post_credit
+from usage_credits.ledger.debits import post_debit
 from usage_credits.ledger.wallets import (
     asset_of,
     find_available,
@@ -31,7 +32,7 @@ from usage_credits.ledger.wallets import (
 )
 from usage_credits.models import Fulfillment, FulfillmentKind, Transaction, Wallet
 from usage_credits.models.transaction import TransactionQuerySet
-from usage_credits.spending import charge, quote
+from usage_credits.spending import charge_entry, quote
 from usage_credits.values import check_metadata
 
 Owner = TypeVar("Owner", bound=models.Model)
@@ -121,14 +122,14 @@ class HasWallet(models.Model):
         in the metadata as given. Otherwise as `usage_credits.ledger.credits.credit`.
         """
         reason = reason.value if isinstance(reason, Enum) else reason
-        return credit(
-            self._payer(),
+        entry = credit_entry(
             amount,
             category=category_of_grant(reason),
             expires_at=expires_at,
             metadata=_with_reason(metadata, reason),
             idempotency_key=idempotency_key,
         )
+        return post_credit(self._payer(), entry)
 
     def estimate_credits_to(self, operation: Any, /, **params: Any) -> int:
         """Return what `operation` would cost, in credits; reads and writes nothing. Raises InvalidOperation."""
@@ -149,20 +150,20 @@ class HasWallet(models.Model):
         metadata: Mapping[str, Any] | None = None,
         **params: Any,
     ) -> Transaction | None:
-        """Charge `operation` and return the transaction, None when it is free. See `usage_credits.spending.charge`.
+        """Charge `operation` and return the transaction, None when it is free.
+
+        The row's metadata is that of `usage_credits.spending.charge_entry`; it locks and commits as
+        `usage_credits.ledger.debits.debit` does.
 
         Raises InvalidOperation, InsufficientCredits, IdempotencyConflict, InvalidValue.
         """
-        quoted = quote(operation, params)
-        if not quoted.price:
-            return None
-        return charge(
-            self._payer(),
-            quoted,
+        entry = charge_entry(
+            quote(operation, params),
             idempotency_key=idempotency_key,
             attributed_to=attributed_to,
             metadata=metadata,
         )
+        return post_debit(self._payer(), entry) if entry else None
 
     def _payer(self) -> Wallet:
         wallet = self.credit_wallet

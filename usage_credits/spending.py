@@ -11,8 +11,8 @@ from usage_credits import conf
 from usage_credits.dsl.categories import OPERATION_CHARGE
 from usage_credits.dsl.operations import Quote
 from usage_credits.exceptions import InvalidOperation
-from usage_credits.ledger.debits import debit
-from usage_credits.models import Transaction, Wallet
+from usage_credits.ledger.debits import debit_entry
+from usage_credits.ledger.posting import DebitEntry
 from usage_credits.values import check_metadata
 from usage_credits.version import __version__
 
@@ -30,29 +30,26 @@ def quote(name: object, params: Mapping[str, Any]) -> Quote:
     return operation.quote(params, settings.rounding)
 
 
-def charge(
-    wallet: Wallet,
+def charge_entry(
     quoted: Quote,
     *,
     idempotency_key: str | None = None,
     attributed_to: str | None = None,
     metadata: Mapping[str, Any] | None = None,
-) -> Transaction | None:
-    """Debit the quoted price and return the transaction, or None for a free operation, which posts nothing.
+) -> DebitEntry | None:
+    """Return the debit that charges the quoted price; None for a free operation, which posts nothing.
 
-    The row's metadata holds `operation, cost, params, metadata, executed_at, version`; the caller's `metadata` is
-    laid over the operation's own inside `metadata` and can overwrite none of the others. Locks, commits and raises as
-    `usage_credits.ledger.debits.debit` does.
+    Its metadata holds `operation, cost, params, metadata, executed_at, version`; the caller's `metadata` is laid over
+    the operation's own inside `metadata` and can overwrite none of the others. Raises InvalidValue, for a free
+    operation too.
     """
     caller = check_metadata(metadata)
-    if not quoted.price:
-        return None
     audit = quoted.audit(executed_at=timezone.now(), version=__version__)
-    return debit(
-        wallet,
-        quoted.price,
+    checked = debit_entry(
+        quoted.price or 1,
         category=OPERATION_CHARGE,
         metadata={**audit, "metadata": {**audit["metadata"], **caller}},
         idempotency_key=idempotency_key,
         attributed_to=attributed_to,
     )
+    return checked if quoted.price else None

@@ -85,7 +85,9 @@ def test_one_key_in_eight_processes_has_one_effect() -> None:
 def test_processes_spend_on_an_operation_until_the_wallet_is_empty() -> None:
     wallet = make_wallet(500)
 
-    outcomes = run_together(f"{WORK}:spend_repeatedly", [(wallet.owner.pk, 10)] * 4)
+    user = get_user_model().objects.get()
+
+    outcomes = run_together(f"{WORK}:spend_repeatedly", [(user.pk, 10)] * 4)
 
     assert Counter(chain.from_iterable(outcomes)) == {"paid": 20, "refused": 20}
     assert wallet.balance == 0

@@ -60,3 +60,14 @@ def test_description_of_a_charge_uses_the_formatter() -> None:
 def test_price_text_names_amount_and_currency() -> None:
     assert str(cents(4_999)) == "49.99 USD"
     assert str(Money(4_999, "eur")) == "49.99 EUR"
+
+
+@pytest.mark.behaviour("HLP-02")
+def test_amounts_and_balances_are_worded_with_their_sign() -> None:
+    wallet = make_wallet(100)
+    debit = wallet.debit(10)
+    (credit, _) = wallet.history()
+    assert (credit.formatted_amount, credit.formatted_balance_after) == ("+100 credits", "100 credits")
+    with configured(FORMATTER=as_tokens):
+        assert (debit.formatted_amount, debit.formatted_balance_after) == ("-10 tokens", "90 tokens")
+    assert Transaction(amount=5).formatted_balance_after is None

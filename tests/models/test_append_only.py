@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
+from django.core.serializers import serialize
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import ProtectedError
 
@@ -184,3 +187,12 @@ def test_postgresql_guards_every_table_of_truth_against_update_and_delete(table:
                     cursor.execute(statement.format(f"usage_credits_{table}"))
         cursor.execute(f"SELECT COUNT(*) FROM usage_credits_{table}")
         assert cursor.fetchone()[0] > 0
+
+
+def test_fixtures_cannot_overwrite_a_row(tmp_path: Path) -> None:
+    credit = make_wallet(10).history().get()
+    fixture = tmp_path / "credit.json"
+    fixture.write_text(serialize("json", [credit]).replace('"amount": 10', '"amount": 20'))
+    with pytest.raises(IntegrityError), transaction.atomic():
+        call_command("loaddata", str(fixture), verbosity=0)
+    assert Transaction.objects.get(pk=credit.pk).amount == 10

@@ -23,6 +23,9 @@ TRANSFER_OUT: Final = "transfer_out"
 EXPIRATION: Final = "expiration"
 REVERSAL: Final = "reversal"
 
+MAX_CATEGORY: Final = 100
+"""The longest name of a category, in characters."""
+
 DEFAULT_CATEGORIES: Final[tuple[str, ...]] = (
     SIGNUP_BONUS,
     REFERRAL_BONUS,

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from enum import Enum
 from typing import Any, Final, Literal, cast, get_args
 
-from usage_credits.dsl.categories import DEFAULT_CATEGORIES
+from usage_credits.dsl.categories import DEFAULT_CATEGORIES, MAX_CATEGORY
 from usage_credits.dsl.events import EVENTS
 from usage_credits.exceptions import InvalidValue
 from usage_credits.values import check_amount, check_text
@@ -70,9 +70,8 @@ def read_categories(value: object, key: str) -> tuple[str, ...]:
     names = (
         str(item.value if isinstance(item, Enum) else item).strip() for item in value if item is not None
     )
-    return tuple(
-        dict.fromkeys(check_text(name, key) for name in names if name and name not in DEFAULT_CATEGORIES)
-    )
+    added = (name for name in names if name and name not in DEFAULT_CATEGORIES)
+    return tuple(dict.fromkeys(check_text(name, key, max_length=MAX_CATEGORY) for name in added))
 
 
 def read_transfer_policy(value: object, key: str) -> TransferPolicy:

@@ -39,13 +39,13 @@ def credit(wallet: Wallet, amount: int, **options: Unpack[CreditOptions]) -> Tra
     Locks the wallet's row; commits with the caller's transaction, or by itself. The new lot first settles what the
     wallet owes, oldest debt first. Raises InvalidValue (InvalidAmount for the amount), IdempotencyConflict.
     """
-    entry = credit_entry(amount, **options)
-    legacy_keys = check_keys(options.get("legacy_keys") or ())
+    return post_credit(wallet, credit_entry(amount, **options))
+
+
+def post_credit(wallet: Wallet, entry: CreditEntry) -> Transaction:
+    """Post a checked entry, or return the transaction that used its key before; see `credit`."""
     with posting(wallet) as post:
-        row = find_replay(post, entry, legacy_keys)
-        if row is None:
-            row = post.credit(entry)
-    return row
+        return find_replay(post, entry) or post.credit(entry)
 
 
 def credit_entry(amount: int, **options: Unpack[CreditOptions]) -> CreditEntry:
@@ -57,6 +57,7 @@ def credit_entry(amount: int, **options: Unpack[CreditOptions]) -> CreditEntry:
         metadata=check_metadata(options.get("metadata")),
         expires_at=check_moment(options.get("expires_at"), "expires_at"),
         idempotency_key=check_key(options.get("idempotency_key")),
+        legacy_keys=check_keys(options.get("legacy_keys") or ()),
         cash_amount=cash_amount,
         cash_currency=cash_currency,
         fulfillment=options.get("fulfillment"),

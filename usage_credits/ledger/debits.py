@@ -36,16 +36,18 @@ def debit(wallet: Wallet, amount: int, **options: Unpack[DebitOptions]) -> Trans
     for the amount), IdempotencyConflict, and InsufficientCredits, which is announced as `insufficient_credits` at
     once and leaves nothing written.
     """
-    entry = debit_entry(amount, **options)
+    return post_debit(wallet, debit_entry(amount, **options))
+
+
+def post_debit(wallet: Wallet, entry: DebitEntry) -> Transaction:
+    """Post a checked entry, or return the transaction that used its key before; see `debit`."""
     try:
         with posting(wallet, takes=True) as post:
-            row = find_replay(post, entry)
-            if row is None:
-                row = post.debit(entry, allow_negative=conf.current().allow_negative_balance)
+            replay = find_replay(post, entry)
+            return replay or post.debit(entry, allow_negative=conf.current().allow_negative_balance)
     except InsufficientCredits as refusal:
         _announce_refusal(wallet, entry, refusal)
         raise
-    return row
 
 
 def debit_entry(amount: int, **options: Unpack[DebitOptions]) -> DebitEntry:

@@ -15,7 +15,18 @@ def describe(row: Transaction) -> str:
     if not operation:
         return "Operation charge"
     cost = row.metadata.get("cost")
-    return f"{_title(operation)} (-{conf.format_credits(cost)})" if cost else _title(operation)
+    return f"{_title(operation)} ({signed(-cost)})" if cost else _title(operation)
+
+
+def signed(amount: int) -> str:
+    """Return "+100 credits" or "-10 credits", in the wording of the FORMATTER setting."""
+    return f"{'+' if amount > 0 else '-'}{conf.format_credits(abs(amount))}"
+
+
+def balance_after(row: Transaction) -> str | None:
+    """Return the balance that a transaction left, in the wording of the FORMATTER setting; None if it is unknown."""
+    left: int | None = row.balance_after
+    return None if left is None else conf.format_credits(left)
 
 
 def _title(name: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from django.contrib.contenttypes.models import ContentType
 from django.db import models, transaction
 
 from usage_credits import conf, signals
@@ -28,7 +29,7 @@ def announce_now(event: str, wallet: Wallet | None, **fields: Any) -> None:
     if not callbacks and not signal.receivers:
         return
     owner = wallet.owner if wallet else None
-    sender = _model_of(wallet, owner)
+    sender = _owner_model(wallet) if wallet else None
     context = signals.EventContext(event=event, owner=owner, wallet=wallet, **fields)
     signal.send_robust(sender=sender, context=context)
     for callback in callbacks:
@@ -69,7 +70,9 @@ def announce_posted(wallet: Wallet, row: Transaction) -> None:
         announce("balance_depleted", wallet, **balances)
 
 
-def _model_of(wallet: Wallet | None, owner: models.Model | None) -> type[models.Model] | None:
-    if owner is not None:
-        return type(owner)
-    return wallet.owner_type.model_class() if wallet and wallet.owner_type else None
+def _owner_model(wallet: Wallet) -> type[models.Model] | None:
+    """Return the owner's model, the same for an owner that was loaded as a proxy; None once it is detached."""
+    if wallet.owner_type_id is None:
+        return None
+    types = ContentType.objects.db_manager(wallet._state.db)  # remembers the types it has read
+    return types.get_for_id(wallet.owner_type_id).model_class()

@@ -24,15 +24,14 @@ def check_keys(keys: object, field: str = "legacy_keys") -> tuple[str, ...]:
     return tuple(check_text(key, field) for key in keys)
 
 
-def find_replay(
-    post: Posting, entry: CreditEntry | DebitEntry, legacy_keys: tuple[str, ...] = ()
-) -> Transaction | None:
-    """Return the transaction that used the entry's key, or one of the older keys, before; marked as replayed.
+def find_replay(post: Posting, entry: CreditEntry | DebitEntry) -> Transaction | None:
+    """Return the transaction that used the entry's key, or one of its legacy keys, before; marked as replayed.
 
-    Looked up under the wallet's lock and before anything else; one statement. Where only an older key was used, the
+    Looked up under the wallet's lock and before anything else; one statement. Where only a legacy key was used, the
     entry's own key is recorded as its alias, so that it counts as used from now on. Raises IdempotencyConflict where
     the first use was of another kind, amount or category.
     """
+    legacy_keys = entry.legacy_keys if isinstance(entry, CreditEntry) else ()
     keys = [key for key in (entry.idempotency_key, *legacy_keys) if key is not None]
     used = _used(post.wallet, keys) if keys else {}
     found = next((used[key] for key in keys if key in used), None)

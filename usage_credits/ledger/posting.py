@@ -40,6 +40,7 @@ class CreditEntry:
     metadata: dict[str, Any] = field(default_factory=dict)
     expires_at: datetime.datetime | None = None
     idempotency_key: str | None = None
+    legacy_keys: tuple[str, ...] = ()
     cash_amount: int | None = None
     cash_currency: str | None = None
     fulfillment: Fulfillment | None = None

@@ -3,11 +3,11 @@ from __future__ import annotations
 import django.db.models.deletion
 import django.db.models.expressions
 import django.utils.timezone
-import usage_credits.models.fields
 from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 
+import usage_credits.models.fields
 
 TRUTH = ("transaction", "allocation", "transfer")
 

@@ -63,11 +63,12 @@ class AppendOnlyModel(models.Model):
         abstract = True
         base_manager_name = "objects"
 
-    def save(self, *args: Any, **kwargs: Any) -> None:
+    def save_base(self, *args: Any, **kwargs: Any) -> None:
+        # Here and not in save(), because loaddata calls this one.
         if not self._state.adding:
             raise AppendOnlyError
         kwargs["force_insert"] = True
-        super().save(*args, **kwargs)
+        super().save_base(*args, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise AppendOnlyError

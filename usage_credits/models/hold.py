@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from usage_credits.dsl.categories import MAX_CATEGORY
 from usage_credits.models.fields import KeyField, MetadataField
 from usage_credits.models.wallet import Wallet
 
@@ -19,7 +20,7 @@ class Hold(models.Model):
     captured = models.BigIntegerField(_("captured"), default=0)
     is_open = models.BooleanField(_("is open"), default=True)
     expires_at = models.DateTimeField(_("expires at"))
-    category = models.CharField(_("category"), max_length=100)
+    category = models.CharField(_("category"), max_length=MAX_CATEGORY)
     metadata = MetadataField(_("metadata"))
     idempotency_key = KeyField(_("idempotency key"), max_length=255, null=True)
     attributed_to = KeyField(_("attributed to"), max_length=255, null=True)

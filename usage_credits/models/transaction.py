@@ -11,6 +11,7 @@ from django.db.models import F, Q, Sum
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from usage_credits.dsl.categories import MAX_CATEGORY
 from usage_credits.models.append_only import AppendOnlyModel, AppendOnlyQuerySet
 from usage_credits.models.fields import KeyField, MetadataField
 from usage_credits.models.fulfillment import Fulfillment
@@ -64,7 +65,7 @@ class Transaction(TransactionVerbs, AppendOnlyModel):
 
     wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="transactions", db_index=False)
     amount = models.BigIntegerField(_("amount"))
-    category = models.CharField(_("category"), max_length=100)
+    category = models.CharField(_("category"), max_length=MAX_CATEGORY)
     balance_before = models.BigIntegerField(_("balance before"))
     balance_after = models.BigIntegerField(_("balance after"))
     overdraft = models.BigIntegerField(

@@ -7,6 +7,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from usage_credits.dsl.categories import MAX_CATEGORY
 from usage_credits.models.append_only import AppendOnlyModel, AppendOnlyQuerySet
 from usage_credits.models.fields import KeyField, MetadataField
 from usage_credits.models.wallet import Wallet
@@ -29,7 +30,7 @@ class Transfer(AppendOnlyModel):
     to_wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="incoming_transfers")
     asset = KeyField(_("asset"), max_length=50)
     amount = models.BigIntegerField(_("amount"))
-    category = models.CharField(_("category"), max_length=100)
+    category = models.CharField(_("category"), max_length=MAX_CATEGORY)
     expiration_policy = models.CharField(
         _("expiration policy"), max_length=10, choices=ExpirationPolicy.choices
     )

@@ -72,3 +72,17 @@ class TransactionVerbs:
         from usage_credits.ledger.descriptions import describe
 
         return describe(cast("Transaction", self))
+
+    @property
+    def formatted_amount(self) -> str:
+        """Return the signed amount for people, in the wording of the FORMATTER setting: "+100 credits"."""
+        from usage_credits.ledger.descriptions import signed
+
+        return signed(cast("Transaction", self).amount)
+
+    @property
+    def formatted_balance_after(self) -> str | None:
+        """Return the balance after this transaction for people, in the same wording; None on a row not posted yet."""
+        from usage_credits.ledger.descriptions import balance_after
+
+        return balance_after(cast("Transaction", self))
