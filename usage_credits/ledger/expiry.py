@@ -9,8 +9,7 @@ from django.db import router, transaction
 from django.db.models import Count, Sum
 from django.utils import timezone
 
-from usage_credits.ledger import statements
-from usage_credits.ledger.posting import Posting, write
+from usage_credits.ledger.posting import lock_all, write
 from usage_credits.models import Lot, Wallet
 
 
@@ -51,11 +50,9 @@ def book_expired(*, batch_size: int = 500, using: str | None = None) -> Iterator
 
 def _book(pks: list[int], using: str) -> Expired:
     with transaction.atomic(using=using):
-        wallets = statements.lock_wallets(pks, using)
-        now = timezone.now()
-        posts = {wallet.pk: Posting(wallet, now, ()) for wallet in wallets}
-        for lot in Lot.objects.using(using).expired(now).filter(wallet__in=pks).order_by("expires_at", "pk"):
-            posts[lot.wallet_id].book_expiry(lot)
+        posts = lock_all(pks, using)
+        for post in posts.values():
+            post.book_expired()
         write(list(posts.values()), using)
     rows = [row for post in posts.values() for row in post.rows]
     return Expired(len({row.wallet_id for row in rows}), len(rows), -sum(row.amount for row in rows))

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import models, router, transaction
-from django.utils import timezone
 
 from usage_credits.exceptions import UsageCreditsError, WalletNotFound
-from usage_credits.ledger import statements
 from usage_credits.ledger.keys import find_replay, wallets_that_used
-from usage_credits.ledger.posting import CreditEntry, Posting, write
+from usage_credits.ledger.posting import CreditEntry, lock_all, write
 from usage_credits.ledger.wallets import asset_of, open_wallet, options_of, owner_type
-from usage_credits.models import Lot, Transaction, Wallet
+from usage_credits.models import Transaction, Wallet
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,9 @@ def grant_all(
     using = using or router.db_for_write(Wallet)
     wallets, fared = _open_wallets(owners, asset, using)
     with transaction.atomic(using=using):
-        posts = _lock(wallets, using)
+        posts = lock_all([opened.pk for opened in wallets.values()], using)
+        for opened in wallets.values():
+            posts[opened.pk].wallet.owner = opened.owner
         used = wallets_that_used(entry.idempotency_key, list(posts), using)
         for owner in owners:
             wallet = wallets.get(owner.pk)
@@ -78,15 +77,3 @@ def _open_wallets(
             missing = WalletNotFound(f"it has no {asset} wallet and auto_create is off.")
             refusals[owner.pk] = Grant(owner, error=missing)
     return wallets, refusals
-
-
-def _lock(wallets: dict[object, Wallet], using: str) -> dict[int, Posting]:
-    owners = {wallet.pk: wallet.owner for wallet in wallets.values()}
-    locked = statements.lock_wallets(list(owners), using) if owners else []
-    now = timezone.now()
-    expired: defaultdict[int, list[Lot]] = defaultdict(list)
-    for lot in Lot.objects.using(using).expired(now).filter(wallet__in=list(owners)).in_spending_order():
-        expired[lot.wallet_id].append(lot)
-    for wallet in locked:
-        wallet.owner = owners[wallet.pk]
-    return {wallet.pk: Posting(wallet, now, expired[wallet.pk]) for wallet in locked}

@@ -8,6 +8,7 @@ wallet's history nor on how many lots were touched. An error inside the block wr
 from __future__ import annotations
 
 import datetime
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -85,6 +86,19 @@ def posting(wallet: Wallet, *, takes: bool = False) -> Iterator[Posting]:
         raise refusal
 
 
+def lock_all(pks: Sequence[int], using: str) -> dict[int, Posting]:
+    """Lock many wallets in key order and return a Posting for each, to be stored together by `write`.
+
+    Called inside a transaction. The postings know what has expired and no other lots: they can credit, not debit.
+    """
+    wallets = statements.lock_wallets(pks, using) if pks else []
+    now = timezone.now()
+    expired: defaultdict[int, list[Lot]] = defaultdict(list)
+    for lot in Lot.objects.using(using).expired(now).filter(wallet__in=pks).in_spending_order():
+        expired[lot.wallet_id].append(lot)
+    return {wallet.pk: Posting(wallet, now, expired[wallet.pk]) for wallet in wallets}
+
+
 def _lock(wallet: Wallet, using: str) -> Wallet:
     if wallet.pk is None:
         raise InvalidValue("wallet", "an unsaved wallet has no ledger; save it first.")
@@ -118,10 +132,14 @@ class Posting:
         lots = []
         for lot in self._open_lots:
             if lot.expires_at is not None and lot.expires_at <= self.now:
-                self.book_expiry(lot)
+                self._allocate(self._row(-lot.remaining, category=EXPIRATION), lot, lot.remaining)
             else:
                 lots.append(lot)
         return lots
+
+    def book_expired(self) -> None:
+        """Append the rows for what has expired, where nothing else is posted."""
+        _ = self.lots
 
     @property
     def available(self) -> int:
@@ -189,10 +207,6 @@ class Posting:
     def alias(self, row: Transaction, key: str) -> None:
         """Append `key` as another key under which `row` is found."""
         self.aliases.append(KeyAlias(wallet=self.wallet, key=key, transaction=row))
-
-    def book_expiry(self, lot: Lot) -> None:
-        """Append a row that takes what is left of an expired lot."""
-        self._allocate(self._row(-lot.remaining, category=EXPIRATION), lot, lot.remaining)
 
     def _settle_debts(self, lot: Lot) -> None:
         for debit_id, owed in self._open_debts():
