@@ -32,8 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    with config.stash[blocking_manager_key].unblock():
-        return f"database: {describe_database()}"
+    return f"database: {_database(config)}"
 
 
 # Before -k and -m take tests away: a claim of an unknown line is wrong whether or not its test runs.
@@ -63,7 +62,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("left open by this run", red=True)
         for complaint in complaints:
             terminalreporter.line(complaint, red=True)
-    terminalreporter.line(f"{describe_database()}: {config.stash[EVIDENCE].counts()}")
+    terminalreporter.line(f"{_database(config)}: {config.stash[EVIDENCE].counts()}")
+
+
+def _database(config: pytest.Config) -> str:
+    with config.stash[blocking_manager_key].unblock():
+        return describe_database()
 
 
 def _complaints(config: pytest.Config) -> list[str]:
