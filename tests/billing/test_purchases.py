@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.test import Client, override_settings
+from django.urls import reverse
 from django.utils import timezone
 
 from tests.app.models import Studio, Team, User
 from tests.billing.shopping import announce, buy, check_out, pack_metadata, pay_directly
 from usage_credits import CreditPack, cents
+from usage_credits.ledger.verification import verify
 from usage_credits.models import Fulfillment, PaymentNotice, Transaction, Wallet
 from usage_credits.testing import FakeStripe, capture_events
 
@@ -228,3 +231,28 @@ def test_record_purchase_whose_credits_were_posted_before(fake: FakeStripe, user
     assert events == []
     assert Fulfillment.objects.get().source_id == key
     assert user.credits == 1_000
+
+
+@pytest.mark.behaviour("CFG-16")
+@pytest.mark.parametrize("packs", [[], [CreditPack("starter", gives=5, costs=cents(100))]])
+def test_purchase_outlives_its_definition(
+    fake: FakeStripe, user: User, admin_client: Client, packs: list[CreditPack]
+) -> None:
+    session = buy(fake, user)
+    charge = user.spend_credits_on("report")
+    assert charge
+    with override_settings(USAGE_CREDITS={"CREDIT_PACKS": packs}):
+        assert [row.description for row in user.credit_history] == [
+            "Credit Pack Purchase",
+            "Report (-25 credits)",
+        ]
+        fulfillment = Fulfillment.objects.get()
+        assert fulfillment.as_sold["credits"] == "1000"
+        for row in (fulfillment, charge):
+            page = reverse(f"admin:usage_credits_{row._meta.model_name}_change", args=[row.pk])
+            assert admin_client.get(page).status_code == 200
+        for event in fake.events_for(session):
+            assert fake.deliver(fake.reissue(event)) == [200]
+        assert (user.credits, user.credit_subscriptions) == (975, [])
+    assert not PaymentNotice.objects.exists()
+    assert list(verify()) == []
