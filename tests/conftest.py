@@ -9,6 +9,6 @@ pytest_plugins = ["tests.repository.plugin"]
 # quick: while working. ci: longer, and the same examples in every run.
 settings.register_profile("quick", max_examples=25, stateful_step_count=20, deadline=None)
 settings.register_profile(
-    "ci", max_examples=150, stateful_step_count=50, deadline=None, derandomize=True, print_blob=True
+    "ci", max_examples=100, stateful_step_count=50, deadline=None, derandomize=True, print_blob=True
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
