@@ -51,10 +51,10 @@ def balance_at(wallet: Wallet, moment: datetime.datetime) -> int:
     lots = rows.filter(expires_at__lte=moment, amount__gt=0).order_by().values("wallet")
     paid = (
         Allocation.objects.filter(
-            wallet=OuterRef("pk"), lot__expires_at__lte=moment, debit__created_at__lte=moment
+            debit__wallet=OuterRef("pk"), lot__expires_at__lte=moment, debit__created_at__lte=moment
         )
         .order_by()
-        .values("wallet")
+        .values("debit__wallet")
     )
     last = Coalesce(
         Subquery(rows.newest_first().values("balance_after")[:1]), 0, output_field=BigIntegerField()

@@ -3,7 +3,8 @@
 Plain SQL because each is one set-based statement over several tables with window functions, the same on every
 database. Sums over other tables are subqueries on an index and not joins with grouped tables: those are as fast only
 where the planner knows the sizes, and quadratic where it guesses, as on a table that was just filled.
-`%(first)s` and `%(last)s` bound the wallets; CATEGORIES are bound too.
+Lots and allocations are reached through transactions, whose index leads with the wallet that `%(first)s` and
+`%(last)s` bound. CATEGORIES are bound too.
 """
 
 from __future__ import annotations
@@ -113,7 +114,8 @@ CHECKS = (
                    (SELECT COALESCE(SUM(p.amount), 0) FROM usage_credits_heldlot p
                     JOIN usage_credits_hold h ON h.id = p.hold_id
                     WHERE p.lot_id = l.id AND h.is_open) AS kept
-            FROM usage_credits_lot l WHERE l.wallet_id BETWEEN %(first)s AND %(last)s
+            FROM usage_credits_transaction t JOIN usage_credits_lot l ON l.transaction_id = t.id
+            WHERE t.wallet_id BETWEEN %(first)s AND %(last)s
         ) lots WHERE amount <> paid + kept + remaining
         """,
     ),
@@ -136,10 +138,10 @@ CHECKS = (
         "it takes {0} from lot {1}, which had expired by then",
         """
         SELECT a.wallet_id, a.id, a.amount, a.lot_id
-        FROM usage_credits_allocation a
-        JOIN usage_credits_transaction d ON d.id = a.debit_id
+        FROM usage_credits_transaction d
+        JOIN usage_credits_allocation a ON a.debit_id = d.id
         JOIN usage_credits_lot l ON l.id = a.lot_id
-        WHERE a.wallet_id BETWEEN %(first)s AND %(last)s
+        WHERE d.wallet_id BETWEEN %(first)s AND %(last)s
           AND d.category <> %(expiration)s AND d.hold_id IS NULL AND l.expires_at <= d.created_at
         """,
     ),
@@ -149,10 +151,10 @@ CHECKS = (
         "it books the expiry of lot {1}, which had not expired by then",
         """
         SELECT a.wallet_id, a.id, a.amount, a.lot_id
-        FROM usage_credits_allocation a
-        JOIN usage_credits_transaction d ON d.id = a.debit_id
+        FROM usage_credits_transaction d
+        JOIN usage_credits_allocation a ON a.debit_id = d.id
         JOIN usage_credits_lot l ON l.id = a.lot_id
-        WHERE a.wallet_id BETWEEN %(first)s AND %(last)s AND d.category = %(expiration)s
+        WHERE d.wallet_id BETWEEN %(first)s AND %(last)s AND d.category = %(expiration)s
           AND (l.expires_at IS NULL OR l.expires_at > d.created_at)
         """,
     ),
@@ -162,10 +164,10 @@ CHECKS = (
         "its debit is of wallet {0}, its lot of wallet {1}, or its debit is no debit",
         """
         SELECT a.wallet_id, a.id, d.wallet_id, l.wallet_id
-        FROM usage_credits_allocation a
-        JOIN usage_credits_transaction d ON d.id = a.debit_id
+        FROM usage_credits_transaction d
+        JOIN usage_credits_allocation a ON a.debit_id = d.id
         JOIN usage_credits_lot l ON l.id = a.lot_id
-        WHERE a.wallet_id BETWEEN %(first)s AND %(last)s
+        WHERE d.wallet_id BETWEEN %(first)s AND %(last)s
           AND (d.wallet_id <> a.wallet_id OR l.wallet_id <> a.wallet_id OR d.amount >= 0)
         """,
     ),

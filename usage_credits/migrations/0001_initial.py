@@ -416,7 +416,6 @@ class Migration(migrations.Migration):
                 (
                     "wallet",
                     models.ForeignKey(
-                        db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="lots",
                         to="usage_credits.wallet",
@@ -504,7 +503,6 @@ class Migration(migrations.Migration):
                 (
                     "wallet",
                     models.ForeignKey(
-                        db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="debts",
                         to="usage_credits.wallet",
@@ -545,8 +543,9 @@ class Migration(migrations.Migration):
                 (
                     "wallet",
                     models.ForeignKey(
+                        db_constraint=False,
                         db_index=False,
-                        on_delete=django.db.models.deletion.PROTECT,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="allocations",
                         to="usage_credits.wallet",
                     ),
@@ -887,14 +886,6 @@ class Migration(migrations.Migration):
             model_name="fulfillment",
             constraint=models.UniqueConstraint(
                 fields=("source", "source_id"), name="usage_credits_source_fulfilled_once"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="debt",
-            index=models.Index(
-                condition=models.Q(("open_amount__gt", 0)),
-                fields=["wallet", "id"],
-                name="usage_credits_claims",
             ),
         ),
         migrations.AddConstraint(

@@ -23,7 +23,11 @@ class AllocationQuerySet(AppendOnlyQuerySet["Allocation"]):
 class Allocation(AppendOnlyModel):
     """A part of a lot that paid a part of a debit of the same wallet. Inserted once, never changed."""
 
-    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="allocations", db_index=False)
+    # For sharding by wallet. Nothing looks allocations up by it, so it has no index, and no constraint, which would
+    # read the whole table for each wallet that is deleted; debit and lot protect the wallet.
+    wallet = models.ForeignKey(
+        Wallet, models.DO_NOTHING, related_name="allocations", db_index=False, db_constraint=False
+    )
     debit = models.ForeignKey(Transaction, models.PROTECT, related_name="allocations")
     lot = models.ForeignKey(Lot, models.PROTECT, related_name="allocations")
     amount = models.BigIntegerField(_("amount"))

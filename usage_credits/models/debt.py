@@ -18,7 +18,7 @@ class Debt(models.Model):
     is still open, in the wallet's `debt`. Debts are settled oldest first, so the open ones are always the latest.
     """
 
-    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="debts", db_index=False)
+    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="debts")
     fulfillment = models.ForeignKey(Fulfillment, models.PROTECT, null=True, related_name="debts")
     amount = models.BigIntegerField(_("amount"))
     open_amount = models.BigIntegerField(_("open amount"))
@@ -33,9 +33,6 @@ class Debt(models.Model):
                 condition=Q(open_amount__gte=0, open_amount__lte=models.F("amount")),
                 name="usage_credits_open_in_claim",
             ),
-        ]
-        indexes = [
-            models.Index(fields=["wallet", "id"], name="usage_credits_claims", condition=Q(open_amount__gt=0))
         ]
 
     def __str__(self) -> str:

@@ -29,7 +29,7 @@ class LotQuerySet(models.QuerySet["Lot"]):
 class Lot(models.Model):
     """A projection: `remaining` (without what holds keep) and `is_open` change under the wallet's lock only."""
 
-    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="lots", db_index=False)
+    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="lots")
     transaction = models.OneToOneField(Transaction, models.PROTECT, related_name="lot")
     amount = models.BigIntegerField(_("amount"))
     remaining = models.BigIntegerField(_("remaining"))
