@@ -127,7 +127,10 @@ def test_serve_from_the_command_line() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         address = re.search(r'STRIPE_API_HOST = "(.+)"', process.stdout.readline())
-        assert address
-        assert '"acct_' in visit(f"{address[1]}/v1/account")[2]
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=10) == 0
+        try:
+            assert address
+            assert '"acct_' in visit(f"{address[1]}/v1/account")[2]
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=10) == 0
+        finally:
+            process.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from argparse import ArgumentParser
 
@@ -15,6 +16,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--port", type=int, default=12111)
     options = parser.parse_args(arguments)
     server = FakeStripeServer(host=options.host, port=options.port)
+    # A shell lets what it starts in the background ignore the interrupt; it must end this one all the same.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdout.write(f'Serving. In settings: STRIPE_API_HOST = "{server.url}"\n')
     sys.stdout.flush()
     try:

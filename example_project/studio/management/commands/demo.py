@@ -41,6 +41,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         # Whoever ends this process ends the server's process with it.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        # A shell lets what it starts in the background ignore the interrupt.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         started = time.monotonic()
         call_command("migrate", verbosity=0, interactive=False)
         self._say(f"database ready: {connection.display_name}, {connection.settings_dict['NAME']}")
