@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from hypothesis import settings
 
@@ -13,6 +12,3 @@ settings.register_profile(
     "ci", max_examples=100, stateful_step_count=50, deadline=None, derandomize=True, print_blob=True
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
-
-# A shell that starts a run in the background has it ignore SIGINT, and with it every server that a test interrupts.
-signal.signal(signal.SIGINT, signal.default_int_handler)
