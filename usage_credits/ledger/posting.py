@@ -141,11 +141,6 @@ class Posting:
         """Append the rows for what has expired, where nothing else is posted."""
         _ = self.lots
 
-    @property
-    def available(self) -> int:
-        """What a debit can take now: lots without what holds keep, less what the wallet owes."""
-        return sum(lot.remaining for lot in self.lots) - self.debt
-
     def credit(self, entry: CreditEntry) -> Transaction:
         """Append a credit and its lot, which first settles the wallet's debts, oldest first.
 
@@ -183,9 +178,10 @@ class Posting:
 
         Raises InsufficientCredits, with what is available now, where it cannot be paid.
         """
-        if entry.amount > self.available and not allow_negative:
-            raise InsufficientCredits(max(self.available, 0), entry.amount)
         stock = sum(lot.remaining for lot in self.lots)
+        available = max(stock - self.debt, 0)
+        if entry.amount > available and not allow_negative:
+            raise InsufficientCredits(available, entry.amount)
         overdraft = max(entry.amount - stock, 0)
         row = self._row(
             -entry.amount,
