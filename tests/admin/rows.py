@@ -50,7 +50,13 @@ def make_fulfillment(wallet: Wallet | None = None) -> Fulfillment:
 
 def make_debt(fulfillment: Fulfillment | None = None) -> Debt:
     fulfillment = fulfillment or make_fulfillment()
-    return Debt.objects.create(wallet=fulfillment.wallet, fulfillment=fulfillment, amount=9, open_amount=9)
+    return Debt.objects.create(
+        wallet=fulfillment.wallet,
+        fulfillment=fulfillment,
+        payment=f"pi_{Debt.objects.count()}",
+        amount=9,
+        open_amount=9,
+    )
 
 
 def make_transfer() -> Transfer:

@@ -96,9 +96,6 @@ def settle(
         pack = _sold_pack(purchase, accept_changed=accept_changed)
         if owner is None:
             raise Unresolvable(NoticeReason.NO_OWNER, f"customer: {purchase.customer_id or 'none'}")
-        if purchase.refunded:
-            detail = f"{purchase.refunded} of {purchase.amount} {purchase.currency}"
-            raise Unresolvable(NoticeReason.REFUNDED, detail)
         return _award_once(purchase, pack, owner)
     except Unresolvable as problem:
         return record_notice(

@@ -11,6 +11,7 @@ SUBSCRIPTION_CREDITS: Final = "subscription_credits"
 SUBSCRIPTION_TRIAL: Final = "subscription_trial"
 SUBSCRIPTION_SIGNUP_BONUS: Final = "subscription_signup_bonus"
 SUBSCRIPTION_UPGRADE: Final = "subscription_upgrade"
+SUBSCRIPTION_REFUND: Final = "subscription_refund"
 CREDIT_PACK: Final = "credit_pack"
 CREDIT_PACK_PURCHASE: Final = "credit_pack_purchase"
 CREDIT_PACK_REFUND: Final = "credit_pack_refund"
@@ -34,6 +35,7 @@ DEFAULT_CATEGORIES: Final[tuple[str, ...]] = (
     SUBSCRIPTION_TRIAL,
     SUBSCRIPTION_SIGNUP_BONUS,
     SUBSCRIPTION_UPGRADE,
+    SUBSCRIPTION_REFUND,
     CREDIT_PACK,
     CREDIT_PACK_PURCHASE,
     CREDIT_PACK_REFUND,

@@ -29,7 +29,9 @@ class SubscriptionPlan(Sellable):
     mapping of billing period to price id; None for plans that no payment stands behind. `signup_bonus` and
     `trial_includes` are whole credits (int) given once. `unused_credits` is "expire" or "rollover" (keep).
     `expire_after` says how long after the end of the subscription its credits last: None keeps them, 0 ends
-    them at once. `archived` plans are not sold any more and go on for those who have them. Raises
+    them at once. `per_seat` awards `gives` for each seat of the subscription; otherwise its quantity does not
+    matter. `bonus_once` gives an owner the signup bonus of this plan once, however often it subscribes anew; without
+    it each subscription brings one. `archived` plans are not sold any more and go on for those who have them. Raises
     InvalidValue that names the refused argument.
     """
 
@@ -40,6 +42,8 @@ class SubscriptionPlan(Sellable):
     trial_includes: int
     unused_credits: UnusedCredits
     expire_after: timedelta | None
+    per_seat: bool
+    bonus_once: bool
     archived: bool
     metadata: dict[str, Any]
 
@@ -53,6 +57,8 @@ class SubscriptionPlan(Sellable):
         trial_includes: int = 0,
         unused_credits: UnusedCredits = "expire",
         expire_after: timedelta | Literal[0] | None = None,
+        per_seat: bool = False,
+        bonus_once: bool = False,
         archived: bool = False,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
@@ -64,6 +70,8 @@ class SubscriptionPlan(Sellable):
             trial_includes=check_amount(trial_includes, "trial_includes", minimum=0),
             unused_credits=_check_unused_credits(unused_credits),
             expire_after=_read_delay(expire_after),
+            per_seat=_check_flag(per_seat, "per_seat"),
+            bonus_once=_check_flag(bonus_once, "bonus_once"),
             archived=_check_flag(archived, "archived"),
             metadata=check_metadata(metadata),
         )

@@ -87,6 +87,15 @@ class Migration(migrations.Migration):
                     "credits_last_awarded",
                     models.BigIntegerField(default=0, verbose_name="credits last awarded"),
                 ),
+                ("seats", models.PositiveIntegerField(default=1, verbose_name="seats")),
+                (
+                    "seats_awarded",
+                    models.PositiveIntegerField(
+                        default=1,
+                        help_text="The most seats that the running period was awarded for.",
+                        verbose_name="seats awarded",
+                    ),
+                ),
                 ("anchor", models.DateTimeField(null=True, verbose_name="anchor")),
                 (
                     "period",
@@ -99,10 +108,35 @@ class Migration(migrations.Migration):
                 ),
                 ("last_fulfilled_at", models.DateTimeField(null=True, verbose_name="last fulfilled at")),
                 ("next_fulfillment_at", models.DateTimeField(null=True, verbose_name="next fulfillment at")),
+                (
+                    "paid_from",
+                    models.DateTimeField(
+                        help_text="When the latest period that was paid began.",
+                        null=True,
+                        verbose_name="paid from",
+                    ),
+                ),
+                ("paid_through", models.DateTimeField(null=True, verbose_name="paid through")),
                 ("stops_at", models.DateTimeField(null=True, verbose_name="stops at")),
                 ("stop_reason", models.CharField(blank=True, max_length=100, verbose_name="stop reason")),
                 ("pending_plan", models.CharField(blank=True, max_length=255, verbose_name="pending plan")),
                 ("pending_from", models.DateTimeField(null=True, verbose_name="pending from")),
+                (
+                    "changed_at",
+                    models.DateTimeField(
+                        help_text="When the plan was last changed at its source.",
+                        null=True,
+                        verbose_name="changed at",
+                    ),
+                ),
+                (
+                    "credits_expire_at",
+                    models.DateTimeField(
+                        help_text="What it awarded lasts no longer; null: no such limit.",
+                        null=True,
+                        verbose_name="credits expire at",
+                    ),
+                ),
                 ("last_error", models.TextField(blank=True, verbose_name="last error")),
                 (
                     "metadata",
@@ -187,6 +221,7 @@ class Migration(migrations.Migration):
                     models.BigIntegerField(db_column="held", default=0, verbose_name="booked held"),
                 ),
                 ("debt", models.BigIntegerField(default=0, verbose_name="debt")),
+                ("claims", models.BigIntegerField(default=0, verbose_name="claims")),
                 (
                     "metadata",
                     usage_credits.models.fields.MetadataField(
@@ -485,6 +520,15 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
+                (
+                    "payment",
+                    usage_credits.models.fields.KeyField(
+                        blank=True,
+                        help_text="The refunded payment at its provider.",
+                        max_length=255,
+                        verbose_name="payment",
+                    ),
+                ),
                 ("amount", models.BigIntegerField(verbose_name="amount")),
                 ("open_amount", models.BigIntegerField(verbose_name="open amount")),
                 (
@@ -612,9 +656,9 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("unknown_pack", "the pack is not in settings"),
+                            ("unknown_plan", "the plan is not in settings"),
                             ("no_owner", "no owner was found"),
                             ("mismatch", "the pack differs from what was sold"),
-                            ("refunded", "a part was refunded before the award"),
                             ("refused", "the ledger refuses the award"),
                         ],
                         max_length=30,
@@ -690,6 +734,12 @@ class Migration(migrations.Migration):
             model_name="wallet",
             constraint=models.CheckConstraint(
                 condition=models.Q(("debt__gte", 0)), name="usage_credits_debt_not_negative"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="wallet",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("claims__gte", 0)), name="usage_credits_claims_not_negative"
             ),
         ),
         migrations.AddConstraint(
@@ -886,6 +936,12 @@ class Migration(migrations.Migration):
             model_name="fulfillment",
             constraint=models.UniqueConstraint(
                 fields=("source", "source_id"), name="usage_credits_source_fulfilled_once"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="debt",
+            constraint=models.UniqueConstraint(
+                fields=("fulfillment", "payment"), name="usage_credits_one_claim_per_payment"
             ),
         ),
         migrations.AddConstraint(

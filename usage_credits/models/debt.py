@@ -7,12 +7,13 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from usage_credits.models.fields import KeyField
 from usage_credits.models.fulfillment import Fulfillment
 from usage_credits.models.wallet import Wallet
 
 
 class Debt(models.Model):
-    """A claim of one fulfillment: outside balance and ledger until the next credit pays it.
+    """A claim of one fulfillment's refunded payment: outside balance and ledger until the next credit pays it.
 
     What a debit took beyond the lots is no row here: it stands on the debit itself (`overdraft`) and, as far as it
     is still open, in the wallet's `debt`. Debts are settled oldest first, so the open ones are always the latest.
@@ -20,6 +21,9 @@ class Debt(models.Model):
 
     wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="debts")
     fulfillment = models.ForeignKey(Fulfillment, models.PROTECT, null=True, related_name="debts")
+    payment = KeyField(
+        _("payment"), max_length=255, blank=True, help_text=_("The refunded payment at its provider.")
+    )
     amount = models.BigIntegerField(_("amount"))
     open_amount = models.BigIntegerField(_("open amount"))
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
@@ -28,6 +32,9 @@ class Debt(models.Model):
         verbose_name = _("debt")
         verbose_name_plural = _("debts")
         constraints = [
+            models.UniqueConstraint(
+                fields=["fulfillment", "payment"], name="usage_credits_one_claim_per_payment"
+            ),
             models.CheckConstraint(condition=Q(amount__gt=0), name="usage_credits_claim_positive"),
             models.CheckConstraint(
                 condition=Q(open_amount__gte=0, open_amount__lte=models.F("amount")),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -18,6 +20,12 @@ class FulfillmentKind(models.TextChoices):
 
 
 class FulfillmentQuerySet(models.QuerySet["Fulfillment"]):
+    def due(self, moment: datetime.datetime) -> FulfillmentQuerySet:
+        """Keep those with a grid date up to `moment` that is not awarded yet and lies before their stop."""
+        return self.filter(next_fulfillment_at__lte=moment).filter(
+            Q(stops_at=None) | Q(next_fulfillment_at__lt=F("stops_at"))
+        )
+
     def active(self) -> FulfillmentQuerySet:
         """Keep the fulfillments that have not stopped."""
         return self.exclude(stops_at__lte=timezone.now())
@@ -38,16 +46,30 @@ class Fulfillment(models.Model):
     pack_name = models.CharField(_("pack"), max_length=255, blank=True)
     as_sold = MetadataField(_("as sold"), help_text=_("The pack or plan as it was defined when it was sold."))
     credits_last_awarded = models.BigIntegerField(_("credits last awarded"), default=0)
+    seats = models.PositiveIntegerField(_("seats"), default=1)
+    seats_awarded = models.PositiveIntegerField(
+        _("seats awarded"), default=1, help_text=_("The most seats that the running period was awarded for.")
+    )
     anchor = models.DateTimeField(_("anchor"), null=True)
     period = models.CharField(
         _("period"), max_length=50, blank=True, help_text=_("ISO 8601, empty: not recurring.")
     )
     last_fulfilled_at = models.DateTimeField(_("last fulfilled at"), null=True)
     next_fulfillment_at = models.DateTimeField(_("next fulfillment at"), null=True)
+    paid_from = models.DateTimeField(
+        _("paid from"), null=True, help_text=_("When the latest period that was paid began.")
+    )
+    paid_through = models.DateTimeField(_("paid through"), null=True)
     stops_at = models.DateTimeField(_("stops at"), null=True)
     stop_reason = models.CharField(_("stop reason"), max_length=100, blank=True)
     pending_plan = models.CharField(_("pending plan"), max_length=255, blank=True)
     pending_from = models.DateTimeField(_("pending from"), null=True)
+    changed_at = models.DateTimeField(
+        _("changed at"), null=True, help_text=_("When the plan was last changed at its source.")
+    )
+    credits_expire_at = models.DateTimeField(
+        _("credits expire at"), null=True, help_text=_("What it awarded lasts no longer; null: no such limit.")
+    )
     last_error = models.TextField(_("last error"), blank=True)
     metadata = MetadataField(_("metadata"))
     created_at = models.DateTimeField(_("created at"), default=timezone.now)

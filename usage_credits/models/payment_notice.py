@@ -13,9 +13,9 @@ from usage_credits.models.fulfillment import Fulfillment
 
 class NoticeReason(models.TextChoices):
     UNKNOWN_PACK = "unknown_pack", _("the pack is not in settings")
+    UNKNOWN_PLAN = "unknown_plan", _("the plan is not in settings")
     NO_OWNER = "no_owner", _("no owner was found")
     MISMATCH = "mismatch", _("the pack differs from what was sold")
-    REFUNDED = "refunded", _("a part was refunded before the award")
     REFUSED = "refused", _("the ledger refuses the award")
 
 

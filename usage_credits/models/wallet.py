@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Wallet(WalletVerbs, models.Model):
     """Credits of one asset that belong to one owner of any model.
 
-    `booked_balance`, `booked_held` and `debt` are projections: only the ledger writes them, under the lock of this
-    row. `booked_balance` still counts lots that expired since the last write; `balance` does not.
+    `booked_balance`, `booked_held`, `debt` and `claims` are projections: only the ledger writes them, under the lock
+    of this row. `booked_balance` still counts lots that expired since the last write; `balance` does not.
     """
 
     owner_type = models.ForeignKey(ContentType, models.PROTECT, null=True, related_name="+", db_index=False)
@@ -31,10 +31,11 @@ class Wallet(WalletVerbs, models.Model):
     booked_balance = models.BigIntegerField(_("booked balance"), db_column="balance", default=0)
     booked_held = models.BigIntegerField(_("booked held"), db_column="held", default=0)
     debt = models.BigIntegerField(_("debt"), default=0)
+    claims = models.BigIntegerField(_("claims"), default=0)
     metadata = MetadataField(_("metadata"))
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
 
-    PROJECTIONS = frozenset({"booked_balance", "booked_held", "debt"})
+    PROJECTIONS = frozenset({"booked_balance", "booked_held", "debt", "claims"})
 
     class Meta:
         verbose_name = _("wallet")
@@ -48,6 +49,7 @@ class Wallet(WalletVerbs, models.Model):
                 condition=models.Q(booked_held__gte=0), name="usage_credits_held_not_negative"
             ),
             models.CheckConstraint(condition=models.Q(debt__gte=0), name="usage_credits_debt_not_negative"),
+            models.CheckConstraint(condition=models.Q(claims__gte=0), name="usage_credits_claims_not_negative"),
         ]
 
     def __str__(self) -> str:
