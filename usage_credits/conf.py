@@ -189,6 +189,11 @@ def find_subscription_plan(name: object) -> SubscriptionPlan | None:
     return current().catalogue.plan(name)
 
 
+def find_plan_for_price(price_id: object) -> SubscriptionPlan | None:
+    """Return the plan that has this price id among its own, or None."""
+    return current().catalogue.plan_for_price(price_id)
+
+
 def format_credits(amount: int) -> str:
     """Return an amount as text through FORMATTER, or "N credits" where there is none."""
     formatter = current().hook("FORMATTER")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import stripe
 from djstripe.models import Event
 from djstripe.settings import djstripe_settings
 
-from usage_credits.billing.stripe_objects import Payload
+from usage_credits.billing.stripe_objects import Payload, sid
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,46 @@ def retrieve_session(session_id: str, access: Access) -> Payload | None:
         return None
 
 
+def retrieve_subscription(subscription_id: str, access: Access) -> Payload | None:
+    """Return a subscription with its latest invoice, or None where Stripe has none of this id."""
+    try:
+        return stripe.Subscription.retrieve(
+            subscription_id, expand=["latest_invoice"], **access.options()
+        ).to_dict()
+    except stripe.InvalidRequestError as error:
+        _raise_unless_missing(error)
+        return None
+
+
+def list_invoices(subscription: Payload, access: Access) -> list[Payload]:
+    """Return a subscription's invoices, oldest first: the latest hundred, with up to ten lines each."""
+    listed = _listed(stripe.Invoice.list, access, subscription=subscription["id"])
+    latest = subscription.get("latest_invoice")
+    if isinstance(latest, Mapping) and all(invoice["id"] != latest["id"] for invoice in listed):
+        listed = [latest, *listed]
+    return listed[::-1]
+
+
+def list_pending_items(subscription: Payload, access: Access) -> list[Payload]:
+    """Return what waits for a subscription's next invoice, as prorations do, oldest first."""
+    items = _listed(stripe.InvoiceItem.list, access, customer=sid(subscription.get("customer")), pending=True)
+    return [item for item in items[::-1] if _subscription_of_item(item) == subscription["id"]]
+
+
+def _subscription_of_item(item: Payload) -> str | None:
+    details = (item.get("parent") or {}).get("subscription_details") or {}
+    return sid(details.get("subscription")) or sid(item.get("subscription"))
+
+
+def _listed(fetch: Callable[..., Any], access: Access, **filters: Any) -> list[Payload]:
+    """Return one full page, newest first; nothing where Stripe has nothing to list."""
+    try:
+        return [one.to_dict() for one in fetch(limit=100, **filters, **access.options()).data]
+    except stripe.InvalidRequestError as error:
+        _raise_unless_missing(error)
+        return []
+
+
 def _raise_unless_missing(error: stripe.InvalidRequestError) -> None:
-    if error.code != "resource_missing":
+    if error.code != "resource_missing" and error.http_status != 404:
         raise error

@@ -19,15 +19,21 @@ from djstripe.signals import WEBHOOK_SIGNALS
 
 from usage_credits.billing.purchases import is_pack_purchase
 from usage_credits.billing.stripe_api import Access
+from usage_credits.billing.stripe_invoices import subscription_of
 from usage_credits.billing.stripe_objects import Payload, metadata_of, sid
 from usage_credits.billing.stripe_purchases import settle_intent, settle_session
+from usage_credits.billing.stripe_refunds import settle_refund
+from usage_credits.billing.stripe_subscriptions import settle_subscription
 
 logger = logging.getLogger("usage_credits")
 
 
 def receive_session(sender: Any, event: Event, **kwargs: Any) -> None:
-    """Settle the purchase of a checkout session."""
+    """Settle the purchase of a checkout session, or the subscription that it started."""
     session = _subject(event)
+    subscription_id = sid(session.get("subscription"))
+    if session.get("mode") == "subscription" and subscription_id and _counts(event):
+        settle_subscription(subscription_id, Access.of(event))
     if session.get("mode") == "payment" and is_pack_purchase(metadata_of(session)) and _counts(event):
         settle_session(session["id"], Access.of(event))
 
@@ -42,11 +48,56 @@ def receive_payment(sender: Any, event: Event, **kwargs: Any) -> None:
         settle_intent(intent_id, Access.of(event))
 
 
+def receive_subscription(sender: Any, event: Event, **kwargs: Any) -> None:
+    """Settle a subscription that began, changed or ended."""
+    subscription = _subject(event)
+    changed = (event.data.get("previous_attributes") or {}).keys() & {"items", "plan", "quantity"}
+    if _counts(event):
+        settle_subscription(
+            subscription["id"],
+            Access.of(event),
+            announced=subscription,
+            changed_at=event.created if changed else None,
+        )
+
+
+def receive_invoice(sender: Any, event: Event, **kwargs: Any) -> None:
+    """Settle the subscription of an invoice that was paid, failed or given up."""
+    subscription_id = subscription_of(_subject(event))
+    if subscription_id and _counts(event):
+        settle_subscription(subscription_id, Access.of(event))
+
+
+def receive_refund(sender: Any, event: Event, **kwargs: Any) -> None:
+    """Settle the payment that a refund or dispute is about."""
+    if _counts(event):
+        settle_refund(_subject(event), Access.of(event))
+
+
 RECEIVERS = {
+    "charge.dispute.closed": receive_refund,
+    "charge.dispute.created": receive_refund,
+    "charge.dispute.funds_reinstated": receive_refund,
+    "charge.dispute.funds_withdrawn": receive_refund,
+    "charge.dispute.updated": receive_refund,
+    "charge.refund.updated": receive_refund,
+    "charge.refunded": receive_refund,
     "charge.succeeded": receive_payment,
     "checkout.session.async_payment_succeeded": receive_session,
     "checkout.session.completed": receive_session,
+    "customer.subscription.created": receive_subscription,
+    "customer.subscription.deleted": receive_subscription,
+    "customer.subscription.paused": receive_subscription,
+    "customer.subscription.resumed": receive_subscription,
+    "customer.subscription.updated": receive_subscription,
+    "invoice.marked_uncollectible": receive_invoice,
+    "invoice.paid": receive_invoice,
+    "invoice.payment_failed": receive_invoice,
+    "invoice.voided": receive_invoice,
     "payment_intent.succeeded": receive_payment,
+    "refund.created": receive_refund,
+    "refund.failed": receive_refund,
+    "refund.updated": receive_refund,
 }
 """What is done at which event. A payment that failed was never awarded, so its events are not among them."""
 

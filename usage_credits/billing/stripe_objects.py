@@ -63,4 +63,9 @@ def refunded_amount(charge: Payload | None) -> int:
 def moment_of(payload: Payload | None) -> datetime.datetime | None:
     """Return when the object was created."""
     created = payload.get("created") if payload else None
-    return datetime.datetime.fromtimestamp(created, datetime.UTC) if created else None
+    return moment_from(created) if created else None
+
+
+def moment_from(seconds: int) -> datetime.datetime:
+    """Return the moment that Stripe writes as whole seconds since the epoch."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)

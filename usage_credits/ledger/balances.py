@@ -48,7 +48,7 @@ def balance_at(wallet: Wallet, moment: datetime.datetime) -> int:
     if moment >= timezone.now():
         return _one(wallets, signed_balance(moment))
     rows = Transaction.objects.filter(wallet=OuterRef("pk"), created_at__lte=moment)
-    lots = rows.filter(expires_at__lte=moment, amount__gt=0).order_by().values("wallet")
+    lots = rows.filter(lot__expires_at__lte=moment).order_by().values("wallet")
     paid = (
         Allocation.objects.filter(
             debit__wallet=OuterRef("pk"), lot__expires_at__lte=moment, debit__created_at__lte=moment

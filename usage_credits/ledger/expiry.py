@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.db import router, transaction
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
-from usage_credits.ledger.posting import lock_all, write
-from usage_credits.models import Lot, Wallet
+from usage_credits.ledger.posting import Posting, lock_all, write
+from usage_credits.models import Fulfillment, Lot, Wallet
 
 
 @dataclass(frozen=True)
@@ -56,3 +57,16 @@ def _book(pks: list[int], using: str) -> Expired:
         write(list(posts.values()), using)
     rows = [row for post in posts.values() for row in post.rows]
     return Expired(len({row.wallet_id for row in rows}), len(rows), -sum(row.amount for row in rows))
+
+
+def bring_forward(post: Posting, fulfillment: Fulfillment, moment: datetime.datetime) -> None:
+    """Let all that `fulfillment` awarded expire at `moment`, now or later, at the latest; earlier expiries stay.
+
+    Works under the wallet's lock, on the lots of this posting too. The rows keep the expiry that they were posted
+    with; `fulfillment.credits_expire_at`, which the caller stores, tells the one that counts since.
+    """
+    lots = Lot.objects.using(post.wallet._state.db).filter(transaction__fulfillment=fulfillment.pk)
+    lots.filter(Q(expires_at=None) | Q(expires_at__gt=moment)).update(expires_at=moment)
+    for lot in post.new_lots:
+        if lot.transaction.fulfillment_id == fulfillment.pk:
+            lot.expires_at = min(filter(None, (lot.expires_at, moment)))

@@ -9,6 +9,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from usage_credits.dsl.grid import Grid
+from usage_credits.dsl.periods import Period
 from usage_credits.models.fields import KeyField, MetadataField
 from usage_credits.models.wallet import Wallet
 
@@ -21,9 +23,11 @@ class FulfillmentKind(models.TextChoices):
 
 class FulfillmentQuerySet(models.QuerySet["Fulfillment"]):
     def due(self, moment: datetime.datetime) -> FulfillmentQuerySet:
-        """Keep those with a grid date up to `moment` that is not awarded yet and lies before their stop."""
-        return self.filter(next_fulfillment_at__lte=moment).filter(
-            Q(stops_at=None) | Q(next_fulfillment_at__lt=F("stops_at"))
+        """Keep those whose next grid date has come by `moment` and lies before their stop."""
+        return self.filter(
+            Q(stops_at=None) | Q(next_fulfillment_at__lt=F("stops_at")),
+            Q(last_fulfilled_at=None) | Q(next_fulfillment_at__gt=F("last_fulfilled_at")),
+            next_fulfillment_at__lte=moment,
         )
 
     def active(self) -> FulfillmentQuerySet:
@@ -68,7 +72,9 @@ class Fulfillment(models.Model):
         _("changed at"), null=True, help_text=_("When the plan was last changed at its source.")
     )
     credits_expire_at = models.DateTimeField(
-        _("credits expire at"), null=True, help_text=_("What it awarded lasts no longer; null: no such limit.")
+        _("credits expire at"),
+        null=True,
+        help_text=_("What it awarded lasts no longer; null: no such limit."),
     )
     last_error = models.TextField(_("last error"), blank=True)
     metadata = MetadataField(_("metadata"))
@@ -96,9 +102,23 @@ class Fulfillment(models.Model):
         return f"{self.kind} {self.plan_name or self.pack_name} {self.source_id or ''}".strip()
 
     @property
+    def grid(self) -> Grid | None:
+        """Return the dates on which it awards, None for one that awards once."""
+        anchor = self.anchor or self.next_fulfillment_at
+        return Grid(anchor, Period.parse(self.period)) if self.period and anchor else None
+
+    @property
     def is_recurring(self) -> bool:
         return bool(self.period)
 
     @property
     def is_active(self) -> bool:
+        """Tell whether it has not stopped: the instant of the stop itself counts as stopped."""
         return self.stops_at is None or self.stops_at > timezone.now()
+
+    def due_date(self, moment: datetime.datetime) -> datetime.datetime | None:
+        """Return the next grid date if it has come by `moment`, lies before the stop and was not awarded yet."""
+        date: datetime.datetime | None = self.next_fulfillment_at
+        if date is None or date > moment or (self.stops_at is not None and date >= self.stops_at):
+            return None
+        return date if self.last_fulfilled_at is None or date > self.last_fulfilled_at else None

@@ -1,0 +1,293 @@
+"""Bring the fulfillment of a subscription to where its provider's present report puts it.
+
+The report says what was paid and changed and when. Its steps are replayed in the order in which they came to count,
+with the grid dates between them awarded first; what the fulfillment has seen already changes nothing. So a notice that
+comes late, twice or out of order leads to the same rows as one that came in time.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import replace
+
+from usage_credits import conf
+from usage_credits.billing import plan_changes
+from usage_credits.billing.awards import CYCLE, Award, award_bonus, award_missed, award_trial
+from usage_credits.billing.cycles import as_sold
+from usage_credits.billing.endings import end, revoke
+from usage_credits.billing.notices import SOURCE
+from usage_credits.billing.schedules import advance, awarded_dates
+from usage_credits.billing.subscription_reports import Change, Subscription, Term
+from usage_credits.dsl.periods import Period
+from usage_credits.dsl.plans import SubscriptionPlan
+from usage_credits.ledger.posting import Posting
+from usage_credits.models import Fulfillment, FulfillmentKind
+
+CANCELED = "canceled"
+NO_CREDITS = "plan_without_credits"
+PAUSED = "paused"
+
+PRICE = "price_id"
+"""The key of metadata that names the price of the current or pending plan."""
+LEFT_FOR = "left_for"
+"""The key of metadata that names the price without credits for which the plan was left."""
+
+_INSTANT = datetime.timedelta(microseconds=1)
+
+
+class Life:
+    """One replay: on the posting of a locked wallet, from the fulfillment as it is (None: not seen before)."""
+
+    def __init__(self, post: Posting, fulfillment: Fulfillment | None, subscription: Subscription) -> None:
+        self.post = post
+        self.subscription = subscription
+        self.awards: list[Award] = []
+        self._fulfillment = fulfillment
+        self._awarded: set[datetime.datetime] = set()
+        self._paused_at = post.now
+        if fulfillment is not None:
+            self._awarded = awarded_dates([fulfillment], post.wallet._state.db)[fulfillment.pk]
+            if fulfillment.stop_reason == PAUSED and fulfillment.stops_at is not None:
+                self._paused_at = fulfillment.stops_at
+
+    def replay(self) -> Fulfillment | None:
+        """Award what the subscription should have given by now, save the fulfillment and return it.
+
+        None where the subscription is for no plan of ours or nothing of it was paid; nothing is written then.
+        """
+        seen_until = self._fulfillment.changed_at if self._fulfillment else None
+        present = self.subscription.changes[-1:] or (None,)
+        if self.subscription.trial is not None:
+            self._try_out(self.subscription.trial)
+        for step in self.subscription.steps:
+            self._advance(before=step.moment)
+            if isinstance(step, Term):
+                self._pay(step)
+            elif seen_until is None or step.moment > seen_until or step is present[0]:
+                self._change(step)
+        if self._fulfillment is not None:
+            self._advance()
+            if self.subscription.ended_at is not None:
+                end(self.post, self._fulfillment, self.subscription.ended_at)
+            self._fulfillment.changed_at = self._fulfillment.changed_at or self.post.now
+            self._fulfillment.save()
+        return self._fulfillment
+
+    def _try_out(self, trial: Term) -> None:
+        """Start a trial: its credits last as long as it does, the first cycle waits for its conversion."""
+        fulfillment = self._fulfillment
+        if fulfillment is None:
+            plan = conf.find_plan_for_price(trial.price_id)
+            if plan is None:
+                return
+            fulfillment = self._fulfillment = self._create(plan, trial)
+            if trial.ends_at is not None:
+                rows = award_trial(self.post, fulfillment, plan, trial.ends_at)
+                self._tell(Award(fulfillment, rows, "trial"))
+        if fulfillment.anchor is None:
+            fulfillment.paid_through = trial.ends_at or trial.starts_at
+            period = Period.parse(fulfillment.period)
+            fulfillment.next_fulfillment_at = period.from_anchor(fulfillment.paid_through, 1)
+            self._stop(fulfillment)
+
+    def _pay(self, term: Term) -> None:
+        fulfillment = self._fulfillment
+        if fulfillment is None or fulfillment.anchor is None:
+            self._begin(term)
+        elif fulfillment.paid_from is not None and term.starts_at <= fulfillment.paid_from:
+            self._pay_again(fulfillment, term)
+        else:
+            self._renew(fulfillment, term)
+
+    def _begin(self, term: Term) -> None:
+        """Award the first paid cycle, and with it the signup bonus."""
+        plan = conf.find_plan_for_price(term.price_id)
+        fulfillment = self._fulfillment
+        if fulfillment is None:
+            if plan is None:
+                return
+            fulfillment = self._fulfillment = self._create(plan, term)
+        elif plan is not None:
+            plan_changes.take_over(fulfillment, plan, term.seats, at=None)
+            self._is_on(fulfillment, term.price_id)
+        elif term.price_id != fulfillment.metadata.get(PRICE):
+            fulfillment.metadata[LEFT_FOR] = term.price_id
+            return
+        fulfillment.anchor = fulfillment.next_fulfillment_at = term.starts_at
+        fulfillment.paid_from, fulfillment.paid_through = term.starts_at, term.ends_at
+        grid = fulfillment.grid
+        if self.subscription.is_taken_over and grid is not None:
+            fulfillment.next_fulfillment_at = grid.last_until(self.post.now) or term.starts_at
+        bonus = award_bonus(self.post, fulfillment, plan) if plan else []
+        cycle = self._award_next(fulfillment)
+        rows = bonus + [row for award in cycle for row in award.rows]
+        if rows:
+            fulfillment.credits_last_awarded = sum(row.amount for row in rows)
+        self._tell(Award(fulfillment, rows, "first_award"), is_reactivation=False)
+
+    def _pay_again(self, fulfillment: Fulfillment, term: Term) -> None:
+        """Take note of the period that is running, or award an earlier one that was paid after a later one."""
+        if term.starts_at == fulfillment.paid_from:
+            if fulfillment.paid_through and term.ends_at and term.ends_at > fulfillment.paid_through:
+                fulfillment.paid_through = term.ends_at
+            return
+        self._make_up_for(fulfillment, term)
+
+    def _make_up_for(self, fulfillment: Fulfillment, term: Term) -> None:
+        """Award an earlier period that was paid after a later one had begun, where credits are kept."""
+        plan = conf.find_plan_for_price(term.price_id)
+        if (
+            plan is None
+            or not plan.rolls_over
+            or term.ends_at is None
+            or term.paid_at < fulfillment.created_at
+        ):
+            return
+        covered = fulfillment.transactions.filter(
+            grid_date__gte=term.starts_at, grid_date__lt=term.ends_at
+        ).exists()
+        if not covered and not any(term.starts_at <= date < term.ends_at for date in self._awarded):
+            row = award_missed(self.post, fulfillment, plan, term.seats, term.starts_at)
+            self._awarded.add(term.starts_at)
+            self._tell(Award(fulfillment, [row], CYCLE))
+
+    def _renew(self, fulfillment: Fulfillment, term: Term) -> None:
+        """Take note of a new period that was paid, with the plan that it was paid for."""
+        paid_through = fulfillment.paid_through
+        plan = conf.find_plan_for_price(term.price_id)
+        if plan is None and term.price_id != fulfillment.metadata.get(PRICE):
+            self._leave(fulfillment, term.price_id, term.starts_at)
+            return
+        if plan is None:
+            # It has gone from settings: a pending one is dropped, a current one stays by its name.
+            plan_changes.drop_pending(fulfillment)
+        elif paid_through is not None and term.starts_at < paid_through:
+            # The period was cut short, as by a change from months to years: a change within it like others.
+            self._switch(fulfillment, plan, term.starts_at, term.seats)
+        elif self._restarts(fulfillment, plan, term):
+            plan_changes.restart(fulfillment, plan, term.seats, term.starts_at)
+        else:
+            plan_changes.take_over(fulfillment, plan, term.seats, at=term.starts_at)
+        is_gap = paid_through is not None and term.starts_at > paid_through
+        if is_gap and plan is None:
+            fulfillment.anchor = fulfillment.next_fulfillment_at = term.starts_at
+        fulfillment.paid_from, fulfillment.paid_through = term.starts_at, term.ends_at
+        self._is_on(fulfillment, term.price_id)
+        if is_gap:
+            self._reactivate(fulfillment)
+
+    def _restarts(self, fulfillment: Fulfillment, plan: SubscriptionPlan, term: Term) -> bool:
+        """Tell whether the grid counts from the new period: after a gap, and for a larger plan."""
+        if fulfillment.paid_through is not None and term.starts_at > fulfillment.paid_through:
+            return True
+        is_larger = plan_changes.compare(fulfillment, plan, term.seats) == plan_changes.UP
+        return is_larger and plan.name != fulfillment.plan_name
+
+    def _change(self, change: Change) -> None:
+        fulfillment = self._fulfillment
+        if fulfillment is None:
+            return
+        left_for = fulfillment.metadata.get(LEFT_FOR)
+        if change.price_id == (left_for or fulfillment.metadata.get(PRICE)):
+            if left_for is None:
+                self.awards += plan_changes.change_seats(self.post, fulfillment, change.seats)
+            return
+        fulfillment.changed_at = max(filter(None, (fulfillment.changed_at, change.moment)))
+        plan = conf.find_plan_for_price(change.price_id)
+        if plan is None:
+            self._leave(fulfillment, change.price_id, change.moment)
+            return
+        if fulfillment.anchor is None:
+            plan_changes.take_over(fulfillment, plan, change.seats, at=fulfillment.next_fulfillment_at)
+            fulfillment.anchor = None
+        elif self._is_paid_at(fulfillment, change.moment):
+            self._switch(fulfillment, plan, change.moment, change.seats)
+        elif left_for is not None:
+            plan_changes.restart(fulfillment, plan, change.seats, change.moment)
+            fulfillment.paid_from, fulfillment.paid_through = change.moment, change.ends_at
+        else:
+            plan_changes.take_over(fulfillment, plan, change.seats, at=fulfillment.next_fulfillment_at)
+        self._is_on(fulfillment, change.price_id)
+        if left_for is not None and fulfillment.paid_from == change.moment:
+            self._reactivate(fulfillment)
+
+    def _switch(
+        self, fulfillment: Fulfillment, plan: SubscriptionPlan, moment: datetime.datetime, seats: int
+    ) -> None:
+        before = fulfillment.plan_name
+        changed = plan_changes.change_plan(
+            self.post, fulfillment, plan, moment, seats=seats, period_ends_at=fulfillment.paid_through
+        )
+        if fulfillment.plan_name != before:
+            revoke(self.post, fulfillment, after=moment)
+        self.awards += changed
+
+    def _leave(self, fulfillment: Fulfillment, price_id: str, moment: datetime.datetime) -> None:
+        """Stop at the end of the paid period: the subscription goes on under a price without credits."""
+        fulfillment.metadata[LEFT_FOR] = price_id
+        plan_changes.clear_pending(fulfillment)
+        fulfillment.paid_through = fulfillment.paid_through or moment
+
+    def _is_on(self, fulfillment: Fulfillment, price_id: str) -> None:
+        fulfillment.metadata[PRICE] = price_id
+        fulfillment.metadata.pop(LEFT_FOR, None)
+
+    def _is_paid_at(self, fulfillment: Fulfillment, moment: datetime.datetime) -> bool:
+        return fulfillment.paid_through is None or moment < fulfillment.paid_through
+
+    def _reactivate(self, fulfillment: Fulfillment) -> None:
+        rows = [row for award in self._award_next(fulfillment) for row in award.rows]
+        self._tell(Award(fulfillment, rows, "reactivation"), is_reactivation=True)
+
+    def _award_next(self, fulfillment: Fulfillment) -> list[Award]:
+        """Award the next grid date and none after it."""
+        self._stop(fulfillment)
+        date = fulfillment.next_fulfillment_at
+        if date is None:
+            return []
+        return advance(self.post, fulfillment, self._awarded, before=date + _INSTANT)
+
+    def _advance(self, before: datetime.datetime | None = None) -> None:
+        if self._fulfillment is not None and self._fulfillment.anchor is not None:
+            self._stop(self._fulfillment)
+            self.awards += advance(self.post, self._fulfillment, self._awarded, before=before)
+
+    def _stop(self, fulfillment: Fulfillment) -> None:
+        """Say when awards stop: at the end of what is paid, or before it where the subscription ends or rests."""
+        subscription = self.subscription
+        fulfillment.stops_at, fulfillment.stop_reason = fulfillment.paid_through, ""
+        if LEFT_FOR in fulfillment.metadata:
+            fulfillment.stop_reason = NO_CREDITS
+        elif subscription.is_unpaid:
+            fulfillment.stop_reason = subscription.status
+        for moment, reason in (
+            (self._paused_at if subscription.is_paused else None, PAUSED),
+            (subscription.ended_at or subscription.ends_at, CANCELED),
+        ):
+            if moment is not None and (fulfillment.stops_at is None or moment <= fulfillment.stops_at):
+                fulfillment.stops_at, fulfillment.stop_reason = moment, reason
+        if subscription.ended_at is not None:
+            fulfillment.stop_reason = CANCELED
+
+    def _tell(self, award: Award, **details: bool) -> None:
+        told = {**details, "status": self.subscription.status, "subscription": self.subscription.payload}
+        self.awards.append(replace(award, details=told))
+
+    def _create(self, plan: SubscriptionPlan, term: Term) -> Fulfillment:
+        subscription = self.subscription
+        return Fulfillment.objects.using(self.post.wallet._state.db).create(
+            wallet=self.post.wallet,
+            kind=FulfillmentKind.SUBSCRIPTION,
+            source=SOURCE,
+            source_id=subscription.key,
+            plan_name=plan.name,
+            as_sold=as_sold(plan),
+            seats=term.seats,
+            period=plan.period.iso,
+            metadata={
+                "subscription_id": subscription.id,
+                PRICE: term.price_id,
+                **subscription.references,
+            },
+            created_at=self.post.now,
+        )

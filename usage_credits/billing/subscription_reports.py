@@ -1,0 +1,72 @@
+"""A subscription as its provider reports it: what was paid from when to when, and what was changed when."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """A period of a subscription that was paid, or its trial."""
+
+    starts_at: datetime.datetime
+    ends_at: datetime.datetime | None
+    price_id: str
+    seats: int = 1
+    paid_at: datetime.datetime
+
+    @property
+    def moment(self) -> datetime.datetime:
+        """Return from when on it counts: a period paid late counts from its payment."""
+        return max(self.starts_at, self.paid_at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A change of price or seats within a period."""
+
+    moment: datetime.datetime
+    ends_at: datetime.datetime | None
+    price_id: str
+    seats: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subscription:
+    """All that a provider knows of one subscription now, so that the order of its notices does not matter."""
+
+    id: str
+    status: str
+    """The provider's own word for its state."""
+    terms: tuple[Term, ...] = ()
+    """What was paid, oldest first; without the trial."""
+    changes: tuple[Change, ...] = ()
+    """What was changed within those periods, oldest first; the last one is how things are now."""
+    trial: Term | None = None
+    is_paused: bool = False
+    """Whether its awards rest for now although a period may be paid."""
+    is_unpaid: bool = False
+    """Whether the provider waits for a payment."""
+    is_taken_over: bool = False
+    """Whether it was not sold by us and its earlier periods are none of our business."""
+    ends_at: datetime.datetime | None = None
+    """When it is going to end, where that is known."""
+    ended_at: datetime.datetime | None = None
+    customer_id: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    references: Mapping[str, str] = field(default_factory=dict)
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Return what names the subscription for ever."""
+        return f"sub:{self.id}"
+
+    @property
+    def steps(self) -> list[Term | Change]:
+        """Return what was paid and changed, in the order in which it came to count; a payment before a change."""
+        steps: list[Term | Change] = [*self.terms, *self.changes]
+        return sorted(steps, key=lambda step: (step.moment, isinstance(step, Change)))
