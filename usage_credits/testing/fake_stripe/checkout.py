@@ -7,7 +7,7 @@ from typing import Any
 
 from stripe.params.checkout import SessionCreateParams
 
-from usage_credits.testing.fake_stripe import objects, payments
+from usage_credits.testing.fake_stripe import invoices, objects, payments, subscription_checkout
 from usage_credits.testing.fake_stripe.errors import Refusal, bad_parameter
 from usage_credits.testing.fake_stripe.events import emit
 from usage_credits.testing.fake_stripe.forms import boolean, integer
@@ -42,8 +42,17 @@ def create_session(store: Store, params: Payload, *, base_url: str) -> Payload:
     if customer_id:
         store.get("customer", customer_id, param="customer")
     lines = [_line(store, number, item) for number, item in enumerate(params["line_items"])]
-    subtotal = sum(line["amount_subtotal"] for line in lines)
+    subscribes = params["mode"] == "subscription"
+    if subscribes:
+        subscription_checkout.check(store, params, lines)
+    elif any(line["price"]["recurring"] for line in lines) or params.get("subscription_data"):
+        raise bad_parameter("mode", "Recurring prices and subscription_data take `subscription` mode.")
     session_id = store.new_id("checkout.session", length=58)
+    store.hide(session_id, "subscription_data", params.get("subscription_data") or {})
+    if subscribes and subscription_checkout.on_trial(store, session_id):
+        for line in lines:
+            line.update(amount_subtotal=0, amount_total=0)
+    subtotal = sum(line["amount_subtotal"] for line in lines)
     session = store.add(
         "checkout.session",
         {
@@ -60,6 +69,9 @@ def create_session(store: Store, params: Payload, *, base_url: str) -> Payload:
             "metadata": params.get("metadata") or {},
             "mode": params["mode"],
             "payment_intent": None,
+            "payment_method_collection": params.get("payment_method_collection", "always")
+            if subscribes
+            else "if_required",
             "payment_method_types": params.get("payment_method_types") or ["card"],
             "payment_status": "unpaid",
             "setup_intent": None,
@@ -94,14 +106,20 @@ def pay(store: Store, session: Payload, *, method: str = "card", email: str = "b
 
 def settle(store: Store, session: Payload) -> None:
     """Let the money of a delayed payment arrive."""
-    payments.succeed(store, _processing_intent(store, session))
+    intent, invoice = _processing_payment(store, session)
+    payments.succeed(store, intent)
+    if invoice is not None:
+        invoices.settle(store, invoice)
     session["payment_status"] = "paid"
     emit(store, "checkout.session.async_payment_succeeded", session)
 
 
 def fail(store: Store, session: Payload) -> None:
     """Let a delayed payment bounce."""
-    payments.fail(store, _processing_intent(store, session))
+    intent, invoice = _processing_payment(store, session)
+    payments.fail(store, intent)
+    if invoice is not None:
+        invoices.refuse(store, invoice)
     emit(store, "checkout.session.async_payment_failed", session)
 
 
@@ -199,12 +217,21 @@ def _require_open(session: Payload) -> None:
         raise Refusal(400, f"This Checkout Session is {session['status']}.", code="resource_already_exists")
 
 
-def _processing_intent(store: Store, session: Payload) -> Payload:
-    intent = store.get("payment_intent", session["payment_intent"] or "")
+def _processing_payment(store: Store, session: Payload) -> tuple[Payload, Payload | None]:
+    """Return the payment intent that waits for its money, and the invoice that it pays, if any."""
+    invoice = store.find("invoice", session["invoice"])
+    intent = (
+        invoices.payment_of(store, invoice)[1]
+        if invoice
+        else store.get("payment_intent", session["payment_intent"] or "")
+    )
     if intent["status"] != "processing":
         raise Refusal(400, f"The payment is {intent['status']}.", code="payment_intent_unexpected_state")
-    return intent
+    return intent, invoice
 
 
-_PAYMENT_OF: dict[str, Callable[[Store, Payload, str, Payload], Any]] = {"payment": _take_payment}
+_PAYMENT_OF: dict[str, Callable[[Store, Payload, str, Payload], Any]] = {
+    "payment": _take_payment,
+    "subscription": subscription_checkout.subscribe,
+}
 """What happens to the money when a session of each mode is completed."""

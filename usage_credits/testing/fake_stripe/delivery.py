@@ -50,7 +50,7 @@ def deliver(store: Store, event: Payload, send: Sender, *, secret: str | None = 
     statuses = []
     for endpoint in list(store.all("webhook_endpoint")):
         if is_wanted(event, endpoint):
-            body = json.dumps(render(event, endpoint["api_version"])).encode()
+            body = json.dumps(render(store, event, endpoint["api_version"])).encode()
             headers = {
                 "Content-Type": "application/json; charset=utf-8",
                 "Stripe-Signature": stripe_signature(body, secret or endpoint["secret"]),

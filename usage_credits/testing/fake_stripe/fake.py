@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from usage_credits.testing.fake_stripe import checkout, events, objects, payments, routes
+from usage_credits.testing.fake_stripe.clock import Clock
 from usage_credits.testing.fake_stripe.delivery import Sender, deliver, through_test_client
 from usage_credits.testing.fake_stripe.errors import Refusal
 from usage_credits.testing.fake_stripe.forms import decode
+from usage_credits.testing.fake_stripe.hands import SubscriptionHands, id_of
 from usage_credits.testing.fake_stripe.store import Payload, Store
 
 
@@ -35,7 +37,7 @@ class Request:
     params: Payload
 
 
-class FakeStripe:
+class FakeStripe(SubscriptionHands):
     """An account at a Stripe that lives in this process and moves no money.
 
     Ids are the same in every run of the same steps; `seed` gives other ones. `clock` gives seconds since the
@@ -53,7 +55,8 @@ class FakeStripe:
     ) -> None:
         self.base_url = base_url
         self.requests: list[Request] = []
-        self._store = Store(clock, seed)
+        self._clock = Clock(clock)
+        self._store = Store(self._clock, seed)
         self._send = send
         self._lock = threading.RLock()
         self._answers: dict[str, tuple[Request, Answer]] = {}
@@ -85,11 +88,11 @@ class FakeStripe:
 
     def get(self, kind: str, one: Any) -> Payload:
         """Return the object of `kind` ("charge", "customer", …) itself: changing it changes the fake."""
-        return self._store.get(kind, _id_of(one))
+        return self._store.get(kind, id_of(one))
 
     def lines_of(self, session: Any) -> list[Payload]:
         """Return the line items of a checkout session."""
-        lines: list[Payload] = self._store.hidden(_id_of(session), "line_items").get("data", [])
+        lines: list[Payload] = self._store.hidden(id_of(session), "line_items").get("data", [])
         return lines
 
     def all(self, kind: str) -> list[Payload]:
@@ -127,12 +130,12 @@ class FakeStripe:
 
     def remove(self, kind: str, one: Any) -> None:
         """Forget an object: from now on Stripe answers that there is no such one."""
-        self._store.remove(kind, _id_of(one))
+        self._store.remove(kind, id_of(one))
 
     def refund(self, charge: Any, amount: int | None = None) -> Payload:
         """Give money of a charge back: `amount` in the currency's minor unit, or all that is left."""
         with self._lock:
-            return payments.refund(self._store, {"charge": _id_of(charge), "amount": amount})
+            return payments.refund(self._store, {"charge": id_of(charge), "amount": amount})
 
     @property
     def events(self) -> list[Payload]:
@@ -143,16 +146,22 @@ class FakeStripe:
         """Return the latest event of this type."""
         return next(event for event in reversed(self.events) if event["type"] == name)
 
-    def events_for(self, purchase: Any) -> list[Payload]:
-        """Return the events that announce a purchase, given by its payment intent or its checkout session."""
-        purchase_id = _id_of(purchase)
-        for session in self._store.all("checkout.session"):
-            if session["id"] == purchase_id:
-                purchase_id = session["payment_intent"] or purchase_id
+    def events_for(self, subject: Any) -> list[Payload]:
+        """Return the events that announce a purchase, or all that concern a subscription.
+
+        A purchase is given by its payment intent or its checkout session, a subscription by itself or by its
+        session. What concerns it are also its sessions, invoices and their payments, refunds and disputes.
+        """
+        subject_id = id_of(subject)
+        session = self._store.find("checkout.session", subject_id)
+        if session is not None:
+            subject_id = session["subscription"] or session["payment_intent"] or subject_id
+        if self._store.find("subscription", subject_id):
+            return events.of_subscription(self._store, subject_id)
         return [
             event
             for event in self.events
-            if event["type"] in events.PURCHASE_ANNOUNCEMENTS and events.concerns(event, purchase_id)
+            if event["type"] in events.PURCHASE_ANNOUNCEMENTS and events.concerns(event, subject_id)
         ]
 
     def reissue(self, event: Payload) -> Payload:
@@ -160,10 +169,16 @@ class FakeStripe:
         with self._lock:
             return events.reissue(self._store, event)
 
-    def add_webhook_endpoint(self, url: str, *, enabled_events: list[str] | None = None) -> Payload:
-        """Register a URL to which events are posted and return the endpoint with its secret."""
+    def add_webhook_endpoint(
+        self, url: str, *, enabled_events: list[str] | None = None, api_version: str | None = None
+    ) -> Payload:
+        """Register a URL to which events are posted and return the endpoint with its secret.
+
+        Events come in the shape of `api_version`, such as "2024-06-20"; today's when left out.
+        """
+        params = {"url": url, "enabled_events": enabled_events, "api_version": api_version}
         with self._lock:
-            return objects.webhook_endpoint(self._store, {"url": url, "enabled_events": enabled_events})
+            return objects.webhook_endpoint(self._store, params)
 
     def deliver(self, event: Payload, times: int = 1, *, secret: str | None = None) -> list[int]:
         """Post the event `times` times to every endpoint and return the statuses of the answers, in order.
@@ -209,7 +224,3 @@ class FakeStripe:
             refusal = Refusal(400, message, kind="idempotency_error")
             return Answer(400, json.dumps(refusal.body), {"Stripe-Should-Retry": "false"})
         return Answer(answer.status, answer.body, {**answer.headers, "Idempotent-Replayed": "true"})
-
-
-def _id_of(one: Any) -> str:
-    return one if isinstance(one, str) else str(one["id"])

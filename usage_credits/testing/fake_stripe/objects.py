@@ -89,6 +89,7 @@ def price(store: Store, params: Payload) -> Payload:
     return store.add(
         "price",
         {
+            **({"id": params["id"]} if params.get("id") else {}),
             "active": True,
             "billing_scheme": "per_unit",
             "currency": params["currency"].lower(),
@@ -97,7 +98,13 @@ def price(store: Store, params: Payload) -> Payload:
             "nickname": params.get("nickname"),
             "product": sold["id"],
             "recurring": recurring
-            and {"interval_count": 1, "usage_type": "licensed", "meter": None, **recurring},
+            and {
+                "interval": recurring["interval"],
+                "interval_count": integer(recurring.get("interval_count")) or 1,
+                "meter": None,
+                "trial_period_days": None,
+                "usage_type": "licensed",
+            },
             "tax_behavior": "unspecified",
             "tiers_mode": None,
             "transform_quantity": None,

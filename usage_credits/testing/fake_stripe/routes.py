@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable
 from typing import Any
 
-from usage_credits.testing.fake_stripe import checkout, objects, payments
-from usage_credits.testing.fake_stripe.errors import Refusal, bad_parameter, missing
+from usage_credits.testing.fake_stripe import (
+    changes,
+    checkout,
+    invoices,
+    objects,
+    payments,
+    portal,
+    shapes,
+    subscriptions,
+)
+from usage_credits.testing.fake_stripe.errors import Refusal, bad_parameter
 from usage_credits.testing.fake_stripe.events import emit
-from usage_credits.testing.fake_stripe.forms import integer
+from usage_credits.testing.fake_stripe.listings import page
 from usage_credits.testing.fake_stripe.store import Payload, Store
 
 COLLECTIONS = {
     "accounts": "account",
     "balance_transactions": "balance_transaction",
+    "billing_portal/sessions": "billing_portal.session",
     "charges": "charge",
     "checkout/sessions": "checkout.session",
     "coupons": "coupon",
     "customers": "customer",
+    "disputes": "dispute",
     "events": "event",
+    "invoice_payments": "invoice_payment",
+    "invoiceitems": "invoiceitem",
+    "invoices": "invoice",
     "payment_intents": "payment_intent",
     "payment_methods": "payment_method",
+    "plans": "plan",
     "prices": "price",
     "products": "product",
     "promotion_codes": "promotion_code",
     "refunds": "refund",
+    "subscription_items": "subscription_item",
+    "subscriptions": "subscription",
     "webhook_endpoints": "webhook_endpoint",
 }
-
-FILTERS = ("charge", "customer", "payment_intent", "product", "type")
 
 ANNOUNCED = frozenset({"coupon", "customer", "price", "product", "promotion_code"})
 """Kinds whose creation and change by the API are events of their own."""
@@ -37,6 +53,9 @@ ANNOUNCED = frozenset({"coupon", "customer", "price", "product", "promotion_code
 Create = Callable[[Store, Payload, str], Payload]
 
 _CREATE: dict[str, Create] = {
+    "billing_portal.session": lambda store, params, base_url: portal.create_session(
+        store, params, base_url=base_url
+    ),
     "checkout.session": lambda store, params, base_url: checkout.create_session(
         store, params, base_url=base_url
     ),
@@ -47,19 +66,28 @@ _CREATE: dict[str, Create] = {
     "product": lambda store, params, _: objects.product(store, params),
     "promotion_code": lambda store, params, _: objects.promotion_code(store, params),
     "refund": lambda store, params, _: payments.refund(store, params),
+    "subscription": lambda store, params, _: subscriptions.create(store, params),
     "webhook_endpoint": lambda store, params, _: objects.webhook_endpoint(store, params),
 }
 
-Verb = Callable[[Store, Payload], Payload]
+Verb = Callable[[Store, Payload, Payload], Payload]
 
 _VERBS: dict[tuple[str, str, str], Verb] = {
-    ("post", "checkout.session", "expire"): checkout.expire,
-    ("get", "checkout.session", "line_items"): lambda store, one: store.hidden(one["id"], "line_items"),
-    ("get", "charge", "refunds"): lambda store, one: _page(store, "refund", {"charge": one["id"]}, "refunds"),
-    ("post", "payment_intent", "confirm"): lambda store, one: _confirmed(store, one),
-    ("get", "product", "features"): lambda store, one: objects.listing(
+    ("get", "charge", "refunds"): lambda store, one, _: page(
+        store, "refund", {"charge": one["id"]}, "refunds"
+    ),
+    ("get", "checkout.session", "line_items"): lambda store, one, _: store.hidden(one["id"], "line_items"),
+    ("post", "checkout.session", "expire"): lambda store, one, _: checkout.expire(store, one),
+    ("get", "invoice", "lines"): lambda store, one, _: one["lines"],
+    ("post", "invoice", "finalize"): lambda store, one, _: _finalized(store, one),
+    ("post", "invoice", "mark_uncollectible"): lambda store, one, _: invoices.mark_uncollectible(store, one),
+    ("post", "invoice", "pay"): lambda store, one, _: invoices.pay(store, one),
+    ("post", "invoice", "void"): lambda store, one, _: invoices.void(store, one),
+    ("post", "payment_intent", "confirm"): lambda store, one, _: _confirmed(store, one),
+    ("get", "product", "features"): lambda store, one, _: objects.listing(
         f"/v1/products/{one['id']}/features", []
     ),
+    ("post", "subscription", "resume"): changes.resume,
 }
 """Paths below one object: method, kind, last part of the path."""
 
@@ -79,19 +107,19 @@ def answer(store: Store, method: str, path: str, params: Payload, *, base_url: s
         raise Refusal(404, f"Unrecognized request URL ({method.upper()}: {path}).")
     kind, object_id, verb = COLLECTIONS[match["collection"]], match["id"], match["verb"]
     if verb:
-        return store.expanded(_verb(store, method, kind, object_id, verb), expand)
+        return store.expanded(_verb(store, method, kind, object_id, verb, params), expand)
     if object_id:
         return store.expanded(_ONE[method](store, kind, object_id, params), expand)
     if method == "post":
         return store.expanded(_created(store, kind, params, base_url), expand)
-    return store.expanded(_page(store, kind, params, match["collection"]), expand)
+    return store.expanded(page(store, kind, params, match["collection"]), expand)
 
 
-def _verb(store: Store, method: str, kind: str, object_id: str, verb: str) -> Payload:
+def _verb(store: Store, method: str, kind: str, object_id: str, verb: str, params: Payload) -> Payload:
     known = _VERBS.get((method, kind, verb))
     if known is None:
         raise Refusal(404, f"Unrecognized request URL ({method.upper()}: {kind} {verb}).")
-    return known(store, store.get(kind, object_id))
+    return known(store, store.get(kind, object_id), params)
 
 
 def _created(store: Store, kind: str, params: Payload, base_url: str) -> Payload:
@@ -100,6 +128,7 @@ def _created(store: Store, kind: str, params: Payload, base_url: str) -> Payload
         raise Refusal(404, f"A {kind} cannot be created through the API.")
     _check_metadata(params)
     _check_metadata(params.get("payment_intent_data") or {})
+    _check_metadata(params.get("subscription_data") or {})
     try:
         made = create(store, params, base_url)
     except KeyError as error:
@@ -113,6 +142,8 @@ def _created(store: Store, kind: str, params: Payload, base_url: str) -> Payload
 
 
 def _retrieved(store: Store, kind: str, object_id: str, params: Payload) -> Payload:
+    if kind == "plan":
+        return shapes.plan(store.get("price", object_id))
     found = store.get(kind, object_id)
     if kind == "webhook_endpoint":
         # The secret is told once, when the endpoint is created.
@@ -123,16 +154,21 @@ def _retrieved(store: Store, kind: str, object_id: str, params: Payload) -> Payl
 def _modified(store: Store, kind: str, object_id: str, params: Payload) -> Payload:
     _check_metadata(params)
     changed = store.get(kind, object_id)
+    if kind == "subscription":
+        return changes.modify(store, changed, params)
+    before = copy.deepcopy(changed)
     metadata = {**changed["metadata"], **(params.pop("metadata", None) or {})}
     changed.update(params)
     changed["metadata"] = {name: value for name, value in metadata.items() if value != ""}
     if kind in ANNOUNCED:
-        emit(store, f"{kind}.updated", changed)
+        emit(store, f"{kind}.updated", changed, before=before)
     return changed
 
 
 def _deleted(store: Store, kind: str, object_id: str, params: Payload) -> Payload:
     gone = store.get(kind, object_id)
+    if kind == "subscription":
+        return changes.cancel(store, gone, params)
     if kind in ANNOUNCED:
         emit(store, f"{kind}.deleted", gone)
     if kind == "customer":
@@ -152,23 +188,18 @@ _ONE: dict[str, Callable[[Store, str, str, Payload], Payload]] = {
 }
 
 
-def _page(store: Store, kind: str, params: Payload, collection: str) -> Payload:
-    wanted = {name: params[name] for name in FILTERS if name in params}
-    found = [one for one in store.all(kind) if all(one.get(name) == value for name, value in wanted.items())]
-    found.reverse()
-    after = params.get("starting_after")
-    if after is not None:
-        ids = [one["id"] for one in found]
-        if after not in ids:
-            raise missing(kind, after, "starting_after")
-        found = found[ids.index(after) + 1 :]
-    limit = integer(params.get("limit")) or 10
-    return objects.listing(f"/v1/{collection}", found[:limit], has_more=len(found) > limit)
-
-
 def _confirmed(store: Store, intent: Payload) -> Payload:
-    payments.confirm(store, intent)
+    paying = [one for one in store.all("invoice_payment") if one["payment"]["payment_intent"] == intent["id"]]
+    if paying:
+        invoices.pay(store, store.get("invoice", paying[0]["invoice"]))
+    else:
+        payments.confirm(store, intent)
     return intent
+
+
+def _finalized(store: Store, invoice: Payload) -> Payload:
+    invoices.finalize(store, invoice)
+    return invoice
 
 
 def _check_metadata(params: Payload) -> None:

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import string
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from usage_credits.testing.fake_stripe.errors import missing
@@ -17,17 +18,25 @@ _DIGITS = string.digits + string.ascii_letters
 PREFIXES = {
     "account": "acct_1",
     "balance_transaction": "txn_3",
+    "billing_portal.session": "bps_1",
     "charge": "ch_3",
     "checkout.session": "cs_test_a1",
     "coupon": "",
     "customer": "cus_",
+    "dispute": "du_1",
     "event": "evt_1",
+    "invoice": "in_1",
+    "invoice_payment": "inpay_1",
+    "invoiceitem": "ii_1",
+    "line_item": "il_1",
     "payment_intent": "pi_3",
     "payment_method": "pm_1",
     "price": "price_1",
     "product": "prod_",
     "promotion_code": "promo_1",
     "refund": "re_3",
+    "subscription": "sub_1",
+    "subscription_item": "si_",
     "webhook_endpoint": "we_1",
 }
 
@@ -37,11 +46,14 @@ EXPANDABLE = {
     "charge": "charge",
     "customer": "customer",
     "default_payment_method": "payment_method",
+    "invoice": "invoice",
     "latest_charge": "charge",
+    "latest_invoice": "invoice",
     "payment_intent": "payment_intent",
     "payment_method": "payment_method",
     "price": "price",
     "product": "product",
+    "subscription": "subscription",
 }
 """Which kind of object a field refers to, wherever the field stands."""
 
@@ -53,11 +65,23 @@ class Store:
         self._clock = clock
         self._seed = seed
         self._made = 0
+        self._moment: int | None = None
+        self.declining: set[str] = set()
+        """The customers whose cards are declined."""
         self._tables: dict[str, dict[str, Payload]] = {}
         self._hidden: dict[tuple[str, str], Payload] = {}
 
     def now(self) -> int:
-        return int(self._clock())
+        return int(self._clock()) if self._moment is None else self._moment
+
+    @contextmanager
+    def at(self, moment: int) -> Iterator[None]:
+        """Let what happens now have happened at `moment`."""
+        before, self._moment = self._moment, moment
+        try:
+            yield
+        finally:
+            self._moment = before
 
     def new_id(self, kind: str, *, length: int = 24) -> str:
         """Return the next id: the same in every run of the same steps, and never equal but for its case."""
@@ -88,6 +112,10 @@ class Store:
             return self._tables[kind][object_id]
         except KeyError:
             raise missing(kind.replace(".", " "), object_id, param) from None
+
+    def find(self, kind: str, object_id: str | None) -> Payload | None:
+        """Return the object itself, or None."""
+        return self._tables.get(kind, {}).get(object_id or "")
 
     def all(self, kind: str) -> Iterator[Payload]:
         yield from self._tables.get(kind, {}).values()
