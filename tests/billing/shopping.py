@@ -44,3 +44,15 @@ def pack_metadata(owner: models.Model, **changes: str) -> dict[str, str]:
     pack = find_credit_pack("starter")
     assert pack
     return {**pack.base_metadata(), "usage_credits_owner": f"{owner._meta.label_lower}:{owner.pk}", **changes}
+
+
+def charge_of(fake: FakeStripe, session: dict[str, Any]) -> dict[str, Any]:
+    """Return the charge of a paid checkout session: the fake's own object."""
+    return fake.get("charge", fake.get("payment_intent", session["payment_intent"])["latest_charge"])
+
+
+def give_back(fake: FakeStripe, session: dict[str, Any], *amounts: int) -> None:
+    """Refund these amounts of a purchase, one after the other, and deliver all that announces each."""
+    for amount in amounts:
+        fake.refund(charge_of(fake, session), amount)
+        assert set(fake.deliver_pending()) == {200}

@@ -72,16 +72,6 @@ def test_keep_payment_in_another_currency_as_notice(fake: FakeStripe, user: User
     assert user.credits == 0
 
 
-@pytest.mark.behaviour("PFL-06")
-def test_keep_payment_partly_refunded_before_it_was_seen_as_notice(fake: FakeStripe, user: User) -> None:
-    intent = pay_directly(pack_metadata(user))
-    fake.refund(intent.latest_charge, 900)
-    assert announce(fake, intent) == [200, 200]
-    notice = PaymentNotice.objects.get()
-    assert (notice.reason, notice.detail) == ("refunded", "900 of 4900 usd")
-    assert user.credits == 0
-
-
 def test_keep_payment_that_the_ledger_refuses_as_notice(fake: FakeStripe, user: User) -> None:
     wallet = user.wallet()
     wallet.credit(2**63 - 1)

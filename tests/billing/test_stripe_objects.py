@@ -45,4 +45,5 @@ def test_read_id_of_reference_and_of_object() -> None:
 def test_read_refunded_amount() -> None:
     assert refunded_amount({"amount_refunded": 5}) == 5
     assert refunded_amount({}) == 0
+    assert refunded_amount({"amount_refunded": "much"}) == 0
     assert refunded_amount(None) == 0

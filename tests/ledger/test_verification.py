@@ -13,7 +13,7 @@ from tests.factories import add_lots, configured, days, make_wallet
 from usage_credits.ledger import verification
 from usage_credits.ledger.invariants import CHECKS
 from usage_credits.ledger.verification import Finding, verify
-from usage_credits.models import Fulfillment, KeyAlias, Lot, Transaction, Wallet
+from usage_credits.models import Debt, Fulfillment, KeyAlias, Lot, Transaction, Wallet
 
 START = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 
@@ -240,6 +240,42 @@ FAULTS = {
         "fulfillment",
         "were taken back of",
         lambda w: w.wallet.debit(31, category="credit_pack_refund", fulfillment=w.sold),
+    ),
+    "more claimed than awarded": Fault(
+        "INV-6",
+        "fulfillment",
+        "were taken back of",
+        lambda w: Debt.objects.create(
+            wallet=w.wallet, fulfillment=w.sold, payment="pi:1", amount=31, open_amount=31
+        ),
+    ),
+    "more given back than taken": Fault(
+        "INV-6",
+        "fulfillment",
+        "were taken back of",
+        lambda w: w.wallet.credit(21, category="credit_pack_refund", fulfillment=w.sold),
+    ),
+    "claims out of nothing": Fault(
+        "INV-6",
+        "wallet",
+        "the open claims add up to",
+        lambda w: w.run(f"UPDATE usage_credits_wallet SET claims = 1 WHERE id = {w.wallet.pk}"),
+    ),
+    "claim that the wallet does not know": Fault(
+        "INV-6",
+        "wallet",
+        "the open claims add up to",
+        lambda w: Debt.objects.create(
+            wallet=w.wallet, fulfillment=w.sold, payment="pi:1", amount=5, open_amount=5
+        ),
+    ),
+    "claim in another wallet": Fault(
+        "INV-6",
+        "debt",
+        "or its fulfillment is of another wallet",
+        lambda w: Debt.objects.create(
+            wallet=w.other, fulfillment=w.sold, payment="pi:1", amount=5, open_amount=5
+        ),
     ),
     "award in another wallet": Fault(
         "INV-6",

@@ -206,11 +206,15 @@ def test_holds_and_what_they_keep() -> None:
 
 
 def test_claims_are_open_up_to_their_amount() -> None:
-    claim = {"wallet": make_wallet()}
+    wallet = make_wallet()
+    sold = Fulfillment.objects.create(wallet=wallet, kind="credit_pack", source="stripe", source_id="pi:pi_A")
+    claim = {"wallet": wallet, "fulfillment": sold, "payment": "pi:pi_A"}
     assert refuses(Debt, claim | {"amount": 0, "open_amount": 0})
     assert refuses(Debt, claim | {"amount": 5, "open_amount": 6})
     assert refuses(Debt, claim | {"amount": 5, "open_amount": -1})
-    assert not refuses(Debt, claim | {"amount": 5, "open_amount": 5}, claim | {"amount": 5, "open_amount": 0})
+    whole, paid = claim | {"amount": 5, "open_amount": 5}, claim | {"amount": 5, "open_amount": 0}
+    assert refuses(Debt, whole, paid)
+    assert not refuses(Debt, whole, paid | {"payment": "pi:pi_a"})
 
 
 def test_one_alias_stands_for_a_key() -> None:

@@ -11,7 +11,9 @@ from typing import Any
 from django.db import IntegrityError, models, router, transaction
 
 from usage_credits import conf
+from usage_credits.billing import refunds
 from usage_credits.billing.notices import SOURCE, Unresolvable, record_notice, resolve_notice
+from usage_credits.billing.refunds import Look, Returned
 from usage_credits.dsl.categories import CREDIT_PACK_PURCHASE
 from usage_credits.dsl.money import Money
 from usage_credits.dsl.packs import PURCHASE_TYPE, CreditPack
@@ -46,7 +48,8 @@ class Purchase:
     is_paid: bool
     amount: int
     currency: str
-    refunded: int = 0
+    returned: Returned
+    """What went back of it when this was read."""
     customer_id: str = ""
     charge: Mapping[str, Any] | None = None
     purchased_at: datetime.datetime | None = None
@@ -73,24 +76,34 @@ def find_settled(key: str) -> Fulfillment | None:
 
 
 def settle(
-    purchase: Purchase, find_owner: FindOwner, *, accept_changed: bool = False
+    purchase: Purchase, find_owner: FindOwner, look: Look, *, accept_changed: bool = False
 ) -> Fulfillment | PaymentNotice | None:
-    """Bring the award of a purchase to what it should be by now, and return what stands for it.
+    """Bring the award of a purchase, and what was taken back of it, to what they should be by now.
 
-    Does nothing, and returns None, for what is no pack, is not paid, or was wholly refunded before it was first seen.
-    Award and fulfillment commit together, or with the caller's transaction, under the wallet's lock. What cannot be
-    resolved (unknown pack, no owner, a pack that differs from what was sold, partly refunded before it was seen,
-    refused by the ledger) becomes an open notice; `accept_changed` awards the pack as it is defined today.
+    Returns what stands for the purchase. Does nothing, and returns None, for what is no pack, is not paid, or was
+    wholly refunded before it was first seen; what was refunded in part is awarded, and its share taken back by
+    `refunds.settle`, which asks again by `look`. Award and fulfillment commit together, or with the caller's
+    transaction, under the wallet's lock. What cannot be resolved (unknown pack, no owner, a pack that differs from
+    what was sold, refused by the ledger) becomes an open notice; `accept_changed` awards the pack as it is today.
     """
-    if purchase.pack_name is None or not purchase.is_paid:
-        return None
-    fulfillment = find_settled(purchase.key)
-    if fulfillment is not None:
-        return fulfillment
-    if purchase.refunded >= purchase.amount > 0:
-        logger.warning("The payment %s was refunded before it was awarded: no credits", purchase.key)
-        resolve_notice(purchase.key, None)
-        return None
+    settled: Fulfillment | PaymentNotice | None = find_settled(purchase.key)
+    is_new = settled is None
+    if is_new:
+        if purchase.pack_name is None or not purchase.is_paid:
+            return None
+        if purchase.returned.is_whole:
+            logger.warning("The payment %s was refunded before it was awarded: no credits", purchase.key)
+            resolve_notice(purchase.key, None)
+            return None
+        settled = _award_or_notice(purchase, find_owner, accept_changed=accept_changed)
+    if isinstance(settled, Fulfillment) and (purchase.returned.total or not is_new):
+        refunds.settle_pack(settled, look)
+    return settled
+
+
+def _award_or_notice(
+    purchase: Purchase, find_owner: FindOwner, *, accept_changed: bool
+) -> Fulfillment | PaymentNotice:
     owner = find_owner()
     try:
         pack = _sold_pack(purchase, accept_changed=accept_changed)

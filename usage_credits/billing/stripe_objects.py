@@ -56,8 +56,9 @@ def charge_of(intent: Payload) -> Payload | None:
 
 
 def refunded_amount(charge: Payload | None) -> int:
-    """Return how much of a charge was given back."""
-    return int(charge.get("amount_refunded") or 0) if charge else 0
+    """Return how much of a charge was given back; 0 where that is no amount."""
+    amount = charge.get("amount_refunded") if charge else None
+    return amount if type(amount) is int else 0
 
 
 def moment_of(payload: Payload | None) -> datetime.datetime | None:

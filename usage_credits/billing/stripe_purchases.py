@@ -7,7 +7,9 @@ from functools import partial
 
 from usage_credits.billing import purchases
 from usage_credits.billing.purchases import Purchase, is_pack_purchase
+from usage_credits.billing.refunds import Look, Returned
 from usage_credits.billing.stripe_api import Access, retrieve_intent, retrieve_session
+from usage_credits.billing.stripe_charges import look_at, returned_of
 from usage_credits.billing.stripe_customers import find_owner
 from usage_credits.billing.stripe_objects import (
     Payload,
@@ -16,7 +18,6 @@ from usage_credits.billing.stripe_objects import (
     is_session_paid,
     metadata_of,
     moment_of,
-    refunded_amount,
     sid,
 )
 from usage_credits.models import Fulfillment, PaymentNotice
@@ -29,19 +30,31 @@ def settle_intent(
     session: Payload | None = None,
     accept_changed: bool = False,
 ) -> Fulfillment | PaymentNotice | None:
-    """Settle the purchase behind a payment intent; see `purchases.settle`.
+    """Settle the purchase behind a payment intent unless it is fulfilled already; see `settle_whole`."""
+    return purchases.find_settled(f"pi:{intent_id}") or settle_whole(
+        intent_id, access, session=session, accept_changed=accept_changed
+    )
 
-    Asks Stripe unless the purchase is fulfilled already. `session`, where known, is the checkout session that led to
-    it: its metadata stands in where the payment intent has none. Raises stripe.StripeError where Stripe cannot answer.
+
+def settle_whole(
+    intent_id: str,
+    access: Access,
+    *,
+    session: Payload | None = None,
+    accept_changed: bool = False,
+) -> Fulfillment | PaymentNotice | None:
+    """Settle the purchase behind a payment intent, its refunds and disputes included; see `purchases.settle`.
+
+    `session`, where known, is the checkout session that led to it: its metadata stands in where the payment intent has
+    none. Raises stripe.StripeError where Stripe cannot answer.
     """
-    key = f"pi:{intent_id}"
-    fulfillment = purchases.find_settled(key)
-    if fulfillment is not None:
-        return fulfillment
     intent = retrieve_intent(intent_id, access)
     if intent is None:
         return None
-    return _settle(_of_intent(key, intent, session, access), access, accept_changed=accept_changed)
+    purchase = _of_intent(f"pi:{intent_id}", intent, session, access)
+    charge_id = sid(intent.get("latest_charge"))
+    look = partial(look_at, charge_id, access) if charge_id else lambda: purchase.returned
+    return _settle(purchase, look, access, accept_changed=accept_changed)
 
 
 def settle_session(
@@ -58,14 +71,15 @@ def settle_session(
     intent_id = sid(session.get("payment_intent"))
     if intent_id:
         return settle_intent(intent_id, access, session=session, accept_changed=accept_changed)
-    return _settle(_of_session(key, session, access), access, accept_changed=accept_changed)
+    purchase = _of_session(key, session, access)
+    return _settle(purchase, lambda: purchase.returned, access, accept_changed=accept_changed)
 
 
 def _settle(
-    purchase: Purchase, access: Access, *, accept_changed: bool
+    purchase: Purchase, look: Look, access: Access, *, accept_changed: bool
 ) -> Fulfillment | PaymentNotice | None:
     find = partial(find_owner, purchase.metadata, purchase.customer_id, access)
-    return purchases.settle(purchase, find, accept_changed=accept_changed)
+    return purchases.settle(purchase, find, look, accept_changed=accept_changed)
 
 
 def _of_intent(key: str, intent: Payload, session: Payload | None, access: Access) -> Purchase:
@@ -80,7 +94,7 @@ def _of_intent(key: str, intent: Payload, session: Payload | None, access: Acces
         is_paid=is_paid(intent),
         amount=intent.get("amount_received") or 0,
         currency=intent["currency"],
-        refunded=refunded_amount(charge),
+        returned=returned_of(charge, access) if charge else Returned(amount=0),
         customer_id=customer_id,
         charge=charge,
         purchased_at=moment_of(charge or intent),
@@ -101,6 +115,7 @@ def _of_session(key: str, session: Payload, access: Access) -> Purchase:
         metadata=metadata_of(session),
         is_paid=is_session_paid(session),
         amount=session.get("amount_total") or 0,
+        returned=Returned(amount=0),
         currency=session["currency"],
         customer_id=customer_id,
         purchased_at=moment_of(session),

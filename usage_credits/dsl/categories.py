@@ -24,6 +24,9 @@ TRANSFER_OUT: Final = "transfer_out"
 EXPIRATION: Final = "expiration"
 REVERSAL: Final = "reversal"
 
+REFUNDS: Final = (CREDIT_PACK_REFUND, SUBSCRIPTION_REFUND)
+"""What refunds and lost disputes take back, and give back when they are undone."""
+
 MAX_CATEGORY: Final = 100
 """The longest name of a category, in characters."""
 

@@ -11,7 +11,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import models, transaction
 
 from usage_credits import conf, signals
-from usage_credits.dsl.categories import EXPIRATION
+from usage_credits.dsl.categories import EXPIRATION, REFUNDS
 from usage_credits.models import Transaction, Wallet
 
 logger = logging.getLogger("usage_credits")
@@ -49,7 +49,7 @@ def _callbacks_for(event: str) -> tuple[Callable[..., Any], ...]:
 
 
 def announce_posted(wallet: Wallet, row: Transaction) -> None:
-    """Announce one posted row: that it was posted, then the thresholds that it crossed."""
+    """Announce one posted row: that it was posted, the thresholds that it crossed, the refund that it is of."""
     event = "credits_added" if row.amount > 0 else "credits_deducted"
     if row.category == EXPIRATION:
         event = "credits_expired"
@@ -68,6 +68,16 @@ def announce_posted(wallet: Wallet, row: Transaction) -> None:
         announce("low_balance_reached", wallet, threshold=threshold, **balances)
     if row.balance_after == 0 < row.balance_before:
         announce("balance_depleted", wallet, **balances)
+    if row.amount < 0 and row.category in REFUNDS and row.fulfillment is not None:
+        announce(
+            "credits_refunded",
+            wallet,
+            amount=-row.amount,
+            transaction=row,
+            category=row.category,
+            fulfillment=row.fulfillment,
+            metadata=row.metadata,
+        )
 
 
 def _owner_model(wallet: Wallet) -> type[models.Model] | None:

@@ -11,13 +11,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from usage_credits.dsl.categories import CREDIT_PACK_PURCHASE, CREDIT_PACK_REFUND, EXPIRATION, TRANSFER_OUT
+from usage_credits.dsl.categories import (
+    CREDIT_PACK_PURCHASE,
+    CREDIT_PACK_REFUND,
+    EXPIRATION,
+    SUBSCRIPTION_REFUND,
+    TRANSFER_OUT,
+)
 
 CATEGORIES = {
     "expiration": EXPIRATION,
     "transfer_out": TRANSFER_OUT,
     "credit_pack_purchase": CREDIT_PACK_PURCHASE,
     "credit_pack_refund": CREDIT_PACK_REFUND,
+    "subscription_refund": SUBSCRIPTION_REFUND,
 }
 
 
@@ -125,11 +132,17 @@ CHECKS = (
         "the credit of {0} has a lot of {1}, or their wallets, expiries or open flags differ",
         """
         SELECT t.wallet_id, t.id, t.amount, l.amount
-        FROM usage_credits_transaction t LEFT JOIN usage_credits_lot l ON l.transaction_id = t.id
-        WHERE t.wallet_id BETWEEN %(first)s AND %(last)s AND t.amount > 0
-          AND (l.id IS NULL OR l.amount <> t.amount OR l.wallet_id <> t.wallet_id
-               OR l.is_open <> (l.remaining > 0) OR (l.expires_at IS NULL) <> (t.expires_at IS NULL)
-               OR l.expires_at <> t.expires_at)
+        FROM (
+            SELECT t.wallet_id, t.id, t.amount,
+                   CASE WHEN f.credits_expire_at < t.expires_at OR t.expires_at IS NULL
+                        THEN COALESCE(f.credits_expire_at, t.expires_at) ELSE t.expires_at END AS ends_at
+            FROM usage_credits_transaction t
+            LEFT JOIN usage_credits_fulfillment f ON f.id = t.fulfillment_id
+            WHERE t.wallet_id BETWEEN %(first)s AND %(last)s AND t.amount > 0
+        ) t LEFT JOIN usage_credits_lot l ON l.transaction_id = t.id
+        WHERE (l.id IS NULL OR l.amount <> t.amount OR l.wallet_id <> t.wallet_id
+               OR l.is_open <> (l.remaining > 0) OR (l.expires_at IS NULL) <> (t.ends_at IS NULL)
+               OR l.expires_at <> t.ends_at)
         """,
     ),
     Check(
@@ -224,16 +237,46 @@ CHECKS = (
     Check(
         "INV-6",
         "fulfillment",
-        "{1} were taken back of {0} awarded, or its rows are in another wallet",
+        "{1} were taken back of {0} awarded, {2} more are claimed, or its rows are in another wallet",
         """
-        SELECT f.wallet_id, f.id, SUM(CASE WHEN t.amount > 0 THEN t.amount ELSE 0 END),
-               -SUM(CASE WHEN t.category = %(credit_pack_refund)s THEN t.amount ELSE 0 END)
-        FROM usage_credits_fulfillment f JOIN usage_credits_transaction t ON t.fulfillment_id = f.id
-        WHERE f.wallet_id BETWEEN %(first)s AND %(last)s
-        GROUP BY f.wallet_id, f.id
-        HAVING SUM(CASE WHEN t.amount > 0 THEN t.amount ELSE 0 END)
-                 < -SUM(CASE WHEN t.category = %(credit_pack_refund)s THEN t.amount ELSE 0 END)
-               OR MIN(t.wallet_id) <> f.wallet_id OR MAX(t.wallet_id) <> f.wallet_id
+        SELECT wallet_id, id, awarded, taken, claimed FROM (
+            SELECT f.wallet_id, f.id,
+                   (SELECT COALESCE(SUM(t.amount), 0) FROM usage_credits_transaction t
+                    WHERE t.fulfillment_id = f.id AND t.amount > 0
+                      AND t.category NOT IN (%(credit_pack_refund)s, %(subscription_refund)s)) AS awarded,
+                   (SELECT COALESCE(-SUM(t.amount), 0) FROM usage_credits_transaction t
+                    WHERE t.fulfillment_id = f.id
+                      AND t.category IN (%(credit_pack_refund)s, %(subscription_refund)s)) AS taken,
+                   (SELECT COALESCE(SUM(d.open_amount), 0) FROM usage_credits_debt d
+                    WHERE d.fulfillment_id = f.id) AS claimed,
+                   (SELECT COUNT(*) FROM usage_credits_transaction t
+                    WHERE t.fulfillment_id = f.id AND t.wallet_id <> f.wallet_id) AS strays
+            FROM usage_credits_fulfillment f WHERE f.wallet_id BETWEEN %(first)s AND %(last)s
+        ) fulfillments WHERE taken < 0 OR taken + claimed > awarded OR strays > 0
+        """,
+    ),
+    Check(
+        "INV-6",
+        "wallet",
+        "the open claims add up to {1}, the wallet's claims are {0}",
+        """
+        SELECT id, id, claims, claimed FROM (
+            SELECT w.id, w.claims,
+                   (SELECT COALESCE(SUM(d.open_amount), 0) FROM usage_credits_debt d
+                    WHERE d.wallet_id = w.id) AS claimed
+            FROM usage_credits_wallet w WHERE w.id BETWEEN %(first)s AND %(last)s
+        ) wallets WHERE claims <> claimed OR claims < 0
+        """,
+    ),
+    Check(
+        "INV-6",
+        "debt",
+        "of a claim of {0} there are {1} open, or its fulfillment is of another wallet",
+        """
+        SELECT d.wallet_id, d.id, d.amount, d.open_amount
+        FROM usage_credits_debt d JOIN usage_credits_fulfillment f ON f.id = d.fulfillment_id
+        WHERE d.wallet_id BETWEEN %(first)s AND %(last)s
+          AND (d.open_amount < 0 OR d.open_amount > d.amount OR d.wallet_id <> f.wallet_id)
         """,
     ),
 )

@@ -27,6 +27,7 @@ from usage_credits.exceptions import (
     WalletNotFound,
 )
 from usage_credits.ledger import statements
+from usage_credits.ledger.claims import Claims
 from usage_credits.ledger.events import announce_posted
 from usage_credits.models import Allocation, Fulfillment, KeyAlias, Lot, Transaction, Wallet
 from usage_credits.values import MAX_AMOUNT
@@ -58,6 +59,8 @@ class DebitEntry:
     idempotency_key: str | None = None
     attributed_to: str | None = None
     fulfillment: Fulfillment | None = None
+    pays_first: frozenset[int] = frozenset()
+    """The credits (transactions) whose lots pay before all others."""
 
 
 @contextmanager
@@ -119,6 +122,7 @@ class Posting:
         self.now = now
         self.balance = wallet.booked_balance
         self.debt = wallet.debt
+        self.claims = Claims(wallet)
         self.rows: list[Transaction] = []
         self.new_lots: list[Lot] = []
         self.used_lots: dict[int, Lot] = {}
@@ -137,12 +141,21 @@ class Posting:
                 lots.append(lot)
         return lots
 
+    @property
+    def available(self) -> int:
+        """What can be spent now."""
+        return max(self._stock - self.debt, 0)
+
+    @property
+    def _stock(self) -> int:
+        return sum(lot.remaining for lot in self.lots)
+
     def book_expired(self) -> None:
         """Append the rows for what has expired, where nothing else is posted."""
         _ = self.lots
 
     def credit(self, entry: CreditEntry) -> Transaction:
-        """Append a credit and its lot, which first settles the wallet's debts, oldest first.
+        """Append a credit and its lot, which first settles the wallet's debts, then its claims, oldest first.
 
         Raises InvalidValue for an expiry that is not in the future, InvalidAmount where the balance would not fit.
         """
@@ -170,6 +183,8 @@ class Posting:
         self.new_lots.append(lot)
         if self.debt:
             self._settle_debts(lot)
+        if self.claims.total:
+            self._pay_claims(lot)
         lots.append(lot)
         return row
 
@@ -178,11 +193,10 @@ class Posting:
 
         Raises InsufficientCredits, with what is available now, where it cannot be paid.
         """
-        stock = sum(lot.remaining for lot in self.lots)
-        available = max(stock - self.debt, 0)
+        available = self.available
         if entry.amount > available and not allow_negative:
             raise InsufficientCredits(available, entry.amount)
-        overdraft = max(entry.amount - stock, 0)
+        overdraft = max(entry.amount - self._stock, 0)
         row = self._row(
             -entry.amount,
             category=entry.category,
@@ -193,7 +207,7 @@ class Posting:
             overdraft=overdraft,
         )
         left = entry.amount - overdraft
-        for lot in self.lots:
+        for lot in self._in_order(entry):
             if not left:
                 break
             left -= self._allocate(row, lot, min(left, lot.remaining))
@@ -203,6 +217,17 @@ class Posting:
     def alias(self, row: Transaction, key: str) -> None:
         """Append `key` as another key under which `row` is found."""
         self.aliases.append(KeyAlias(wallet=self.wallet, key=key, transaction=row))
+
+    def _in_order(self, entry: DebitEntry) -> list[Lot]:
+        if not entry.pays_first:
+            return self.lots
+        return sorted(self.lots, key=lambda lot: lot.transaction_id not in entry.pays_first)
+
+    def _pay_claims(self, lot: Lot) -> None:
+        for claim in self.claims.open:
+            paid = min(claim.open_amount, lot.remaining)
+            if paid:
+                self._allocate(self._row(-paid, **self.claims.pay(claim, paid, self.now)), lot, paid)
 
     def _settle_debts(self, lot: Lot) -> None:
         for debit_id, owed in self._open_debts():
@@ -257,13 +282,16 @@ class Posting:
 def write(posts: Sequence[Posting], using: str) -> None:
     """Insert what the postings appended, update the projections, and announce each row once it is committed."""
     statements.insert([alias for post in posts for alias in post.aliases], using)
-    posts = [post for post in posts if post.rows]
+    posts = [post for post in posts if post.rows or post.claims.new or post.claims.changed]
     statements.insert([row for post in posts for row in post.rows], using)
     statements.insert([lot for post in posts for lot in post.new_lots], using)
     statements.insert([allocation for post in posts for allocation in post.allocations], using)
     statements.update_lots([lot for post in posts for lot in post.used_lots.values()], using)
     for post in posts:
-        post.wallet.booked_balance, post.wallet.debt = post.balance, post.debt
+        wallet = post.wallet
+        wallet.booked_balance, wallet.debt, wallet.claims = post.balance, post.debt, post.claims.total
+    statements.insert([claim for post in posts for claim in post.claims.new], using)
+    statements.update_claims([claim for post in posts for claim in post.claims.changed.values()], using)
     statements.update_wallets([post.wallet for post in posts], using)
     for post in posts:
         for row in post.rows:

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connections, models
 from django.db.models import Case, F, Value, When
 
-from usage_credits.models import Lot, Wallet
+from usage_credits.models import Debt, Lot, Wallet
 
 MAX_PARAMETERS = 30_000
 """Below what every supported database takes in one statement (SQLite: 32 766)."""
@@ -84,6 +84,12 @@ def update_lots(lots: Sequence[Lot], using: str) -> None:
         )
 
 
+def update_claims(claims: Sequence[Debt], using: str) -> None:
+    """Store what became of the claims."""
+    if claims:
+        Debt.objects.using(using).bulk_update(claims, ["amount", "open_amount", "metadata"])
+
+
 def update_wallets(wallets: Sequence[Wallet], using: str) -> None:
     """Store the wallets' projections after their postings."""
     if not wallets:
@@ -93,6 +99,7 @@ def update_wallets(wallets: Sequence[Wallet], using: str) -> None:
             {wallet.pk: wallet.booked_balance for wallet in wallets}, default=F("booked_balance")
         ),
         debt=_by_key({wallet.pk: wallet.debt for wallet in wallets}, default=F("debt")),
+        claims=_by_key({wallet.pk: wallet.claims for wallet in wallets}, default=F("claims")),
     )
 
 

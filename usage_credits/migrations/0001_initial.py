@@ -523,14 +523,27 @@ class Migration(migrations.Migration):
                 (
                     "payment",
                     usage_credits.models.fields.KeyField(
-                        blank=True,
                         help_text="The refunded payment at its provider.",
                         max_length=255,
                         verbose_name="payment",
                     ),
                 ),
-                ("amount", models.BigIntegerField(verbose_name="amount")),
+                (
+                    "amount",
+                    models.BigIntegerField(
+                        help_text="All that could not be taken at first.", verbose_name="amount"
+                    ),
+                ),
                 ("open_amount", models.BigIntegerField(verbose_name="open amount")),
+                (
+                    "metadata",
+                    usage_credits.models.fields.MetadataField(
+                        blank=True,
+                        default=dict,
+                        help_text="The refund; what pays the claim carries it along.",
+                        verbose_name="metadata",
+                    ),
+                ),
                 (
                     "created_at",
                     models.DateTimeField(default=django.utils.timezone.now, verbose_name="created at"),
@@ -538,7 +551,6 @@ class Migration(migrations.Migration):
                 (
                     "fulfillment",
                     models.ForeignKey(
-                        null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="debts",
                         to="usage_credits.fulfillment",

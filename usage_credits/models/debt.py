@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from usage_credits.models.fields import KeyField
+from usage_credits.models.fields import KeyField, MetadataField
 from usage_credits.models.fulfillment import Fulfillment
 from usage_credits.models.wallet import Wallet
 
@@ -20,12 +20,11 @@ class Debt(models.Model):
     """
 
     wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="debts")
-    fulfillment = models.ForeignKey(Fulfillment, models.PROTECT, null=True, related_name="debts")
-    payment = KeyField(
-        _("payment"), max_length=255, blank=True, help_text=_("The refunded payment at its provider.")
-    )
-    amount = models.BigIntegerField(_("amount"))
+    fulfillment = models.ForeignKey(Fulfillment, models.PROTECT, related_name="debts")
+    payment = KeyField(_("payment"), max_length=255, help_text=_("The refunded payment at its provider."))
+    amount = models.BigIntegerField(_("amount"), help_text=_("All that could not be taken at first."))
     open_amount = models.BigIntegerField(_("open amount"))
+    metadata = MetadataField(_("metadata"), help_text=_("The refund; what pays the claim carries it along."))
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
 
     class Meta:

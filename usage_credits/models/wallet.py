@@ -49,7 +49,9 @@ class Wallet(WalletVerbs, models.Model):
                 condition=models.Q(booked_held__gte=0), name="usage_credits_held_not_negative"
             ),
             models.CheckConstraint(condition=models.Q(debt__gte=0), name="usage_credits_debt_not_negative"),
-            models.CheckConstraint(condition=models.Q(claims__gte=0), name="usage_credits_claims_not_negative"),
+            models.CheckConstraint(
+                condition=models.Q(claims__gte=0), name="usage_credits_claims_not_negative"
+            ),
         ]
 
     def __str__(self) -> str:
