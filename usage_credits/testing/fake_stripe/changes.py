@@ -50,6 +50,8 @@ def modify(store: Store, subscription: Payload, params: Payload) -> Payload:
     prorations = params.get("proration_behavior", "create_prorations")
     if prorations not in PRORATIONS:
         raise bad_parameter("proration_behavior", f"Invalid proration_behavior: {prorations}")
+    if params.get("payment_behavior", "allow_incomplete") not in ("allow_incomplete", "default_incomplete"):
+        raise bad_parameter("payment_behavior", "The fake changes first and collects then.")
     before = copy.deepcopy(subscription)
     for name in ("default_payment_method", "description", "trial_settings"):
         if name in params:

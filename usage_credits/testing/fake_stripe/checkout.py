@@ -8,6 +8,7 @@ from typing import Any
 from stripe.params.checkout import SessionCreateParams
 
 from usage_credits.testing.fake_stripe import invoices, objects, payments, subscription_checkout
+from usage_credits.testing.fake_stripe.discounts import amount_off
 from usage_credits.testing.fake_stripe.errors import Refusal, bad_parameter
 from usage_credits.testing.fake_stripe.events import emit
 from usage_credits.testing.fake_stripe.forms import boolean, integer
@@ -186,8 +187,7 @@ def _apply(store: Store, session: Payload, discount: Payload) -> None:
     code = discount.get("promotion_code")
     coupon_id = store.get("promotion_code", code)["promotion"]["coupon"] if code else discount["coupon"]
     coupon = store.get("coupon", coupon_id)
-    off = coupon["amount_off"] or round(session["amount_subtotal"] * coupon["percent_off"] / 100)
-    off = min(off, session["amount_subtotal"])
+    off = amount_off(coupon, session["amount_subtotal"])
     session["discounts"] = [{"coupon": coupon_id, "promotion_code": code}]
     session["amount_total"] = session["amount_subtotal"] - off
     session["total_details"] = {**session["total_details"], "amount_discount": off}

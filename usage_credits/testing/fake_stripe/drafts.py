@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 from usage_credits.testing.fake_stripe import objects
+from usage_credits.testing.fake_stripe.discounts import take_off
 from usage_credits.testing.fake_stripe.invoice_lines import item_line, listed, waiting_items
 from usage_credits.testing.fake_stripe.store import Payload, Store
 
@@ -16,11 +17,10 @@ def draft(
     lines: list[Payload],
     *,
     period: tuple[int, int] | None = None,
-    off: int = 0,
 ) -> Payload:
     """Draw up an invoice for lines and for what waits for one; the caller announces it.
 
-    `period` is the one that has ended, now when left out; `off` is a discount in minor units.
+    `period` is the one that has ended, now when left out.
     """
     waiting = waiting_items(store, subscription["id"])
     invoice_id = store.new_id("invoice")
@@ -28,6 +28,8 @@ def draft(
     for item in waiting:
         item["invoice"] = invoice_id
     subtotal = sum(line["amount"] for line in lines)
+    discounts = take_off(store, subscription, subtotal)
+    total = subtotal - sum(discount["amount"] for discount in discounts)
     customer = store.get("customer", subscription["customer"])
     start, end = period or (store.now(), store.now())
     invoice = store.add(
@@ -43,6 +45,7 @@ def draft(
             "customer_email": customer.get("email"),
             "customer_name": customer.get("name"),
             "default_payment_method": None,
+            "discounts": [discount["discount"] for discount in discounts],
             "lines": listed(invoice_id, lines),
             "parent": {
                 "type": "subscription_details",
@@ -59,9 +62,9 @@ def draft(
             ),
             "subtotal": subtotal,
             "subtotal_excluding_tax": subtotal,
-            "total": subtotal - off,
-            "total_discount_amounts": [{"amount": off, "discount": None}] if off else [],
-            "total_excluding_tax": subtotal - off,
+            "total": total,
+            "total_discount_amounts": discounts,
+            "total_excluding_tax": total,
         },
     )
     set_due(invoice, max(0, invoice["total"]))
@@ -102,7 +105,6 @@ _PLAIN: Payload = {
     "default_source": None,
     "default_tax_rates": [],
     "description": None,
-    "discounts": [],
     "due_date": None,
     "effective_at": None,
     "ending_balance": None,

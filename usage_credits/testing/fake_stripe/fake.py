@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from usage_credits.testing.fake_stripe import checkout, events, objects, payments, routes
+from usage_credits.testing.fake_stripe import checkout, events, objects, routes
+from usage_credits.testing.fake_stripe.charge_hands import ChargeHands
 from usage_credits.testing.fake_stripe.clock import Clock
 from usage_credits.testing.fake_stripe.delivery import Sender, deliver, through_test_client
 from usage_credits.testing.fake_stripe.errors import Refusal
 from usage_credits.testing.fake_stripe.forms import decode
-from usage_credits.testing.fake_stripe.hands import SubscriptionHands, id_of
-from usage_credits.testing.fake_stripe.store import Payload, Store
+from usage_credits.testing.fake_stripe.store import Payload, Store, id_of
+from usage_credits.testing.fake_stripe.subscription_hands import SubscriptionHands
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Request:
     params: Payload
 
 
-class FakeStripe(SubscriptionHands):
+class FakeStripe(SubscriptionHands, ChargeHands):
     """An account at a Stripe that lives in this process and moves no money.
 
     Ids are the same in every run of the same steps; `seed` gives other ones. `clock` gives seconds since the
@@ -120,10 +121,17 @@ class FakeStripe(SubscriptionHands):
             checkout.fail(self._store, self.get("checkout.session", session))
             return self.get("checkout.session", session)
 
-    def add_coupon(self, percent_off: int, *, code: str | None = None) -> Payload:
-        """Create a coupon and return it; with `code`, customers can type it as a promotion code."""
+    def add_coupon(
+        self, percent_off: int, *, code: str | None = None, duration: str = "once", months: int | None = None
+    ) -> Payload:
+        """Create a coupon and return it; with `code`, customers can type it as a promotion code.
+
+        Of a subscription it counts for the first invoice, unless `duration` is "forever", or "repeating" for so
+        many `months`.
+        """
+        params = {"percent_off": percent_off, "duration": duration, "duration_in_months": months}
         with self._lock:
-            made = objects.coupon(self._store, {"percent_off": percent_off})
+            made = objects.coupon(self._store, params)
             if code:
                 objects.promotion_code(self._store, {"code": code, "promotion": {"coupon": made["id"]}})
             return made
@@ -131,11 +139,6 @@ class FakeStripe(SubscriptionHands):
     def remove(self, kind: str, one: Any) -> None:
         """Forget an object: from now on Stripe answers that there is no such one."""
         self._store.remove(kind, id_of(one))
-
-    def refund(self, charge: Any, amount: int | None = None) -> Payload:
-        """Give money of a charge back: `amount` in the currency's minor unit, or all that is left."""
-        with self._lock:
-            return payments.refund(self._store, {"charge": id_of(charge), "amount": amount})
 
     @property
     def events(self) -> list[Payload]:

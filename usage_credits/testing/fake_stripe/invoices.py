@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+
 from usage_credits.testing.fake_stripe import objects, payments, standing
 from usage_credits.testing.fake_stripe.drafts import set_due
-from usage_credits.testing.fake_stripe.errors import Refusal
+from usage_credits.testing.fake_stripe.errors import Refusal, bad_parameter
 from usage_credits.testing.fake_stripe.events import emit
+from usage_credits.testing.fake_stripe.forms import boolean
 from usage_credits.testing.fake_stripe.store import Payload, Store
+
+_DRAFT_FOR = 60 * 60
 
 
 def finalize(store: Store, invoice: Payload) -> None:
@@ -90,17 +95,56 @@ def refuse(store: Store, invoice: Payload) -> None:
     standing.after_failure(store, invoice)
 
 
-def pay(store: Store, invoice: Payload) -> Payload:
-    """Pay an invoice now, as the API and a retry do; raises the answer of Stripe where the card is declined."""
+def pay(store: Store, invoice: Payload, params: Payload) -> Payload:
+    """Pay an invoice now, as the API does; raises the answer of Stripe where the card is declined.
+
+    `paid_out_of_band` takes it for paid by other means.
+    """
     if invoice["status"] == "draft":
         finalize(store, invoice)
-    if invoice["status"] == "open":
-        collect(store, invoice)
-        if invoice["status"] == "open" and payment_of(store, invoice)[1]["last_payment_error"]:
-            raise payments.declined()
-    elif invoice["status"] != "paid" or invoice["attempted"]:
-        raise Refusal(400, f"Invoice is {invoice['status']}.", code="invoice_not_editable")
+        if invoice["status"] == "paid":
+            return invoice
+    if invoice["status"] == "paid":
+        raise Refusal(400, "Invoice is already paid", code="invoice_already_paid")
+    if boolean(params.get("paid_out_of_band")):
+        _require(invoice, "open", "uncollectible")
+        _cancel_payments(store, invoice)
+        _mark_paid(store, invoice)
+        return invoice
+    collect(store, invoice)
+    if payment_of(store, invoice)[1]["last_payment_error"]:
+        raise payments.declined()
     return invoice
+
+
+def modify(store: Store, invoice: Payload, params: Payload) -> Payload:
+    """Change what may be changed of an invoice; a draft told to advance is finalised within the hour."""
+    for name in params:
+        if name not in ("auto_advance", "description", "metadata"):
+            raise bad_parameter(name, f"The fake changes no {name} of an invoice.")
+    before = copy.deepcopy(invoice)
+    if "auto_advance" in params:
+        advances = boolean(params["auto_advance"])
+        waits = advances and invoice["status"] == "draft"
+        invoice.update(
+            auto_advance=advances, automatically_finalizes_at=store.now() + _DRAFT_FOR if waits else None
+        )
+    invoice["description"] = params.get("description", invoice["description"])
+    metadata = {**invoice["metadata"], **(params.get("metadata") or {})}
+    invoice["metadata"] = {name: value for name, value in metadata.items() if value != ""}
+    emit(store, "invoice.updated", invoice, before=before)
+    return invoice
+
+
+def delete(store: Store, invoice: Payload) -> Payload:
+    """Forget a draft; what waited for it waits for the next."""
+    _require(invoice, "draft")
+    for item in store.all("invoiceitem"):
+        if item["invoice"] == invoice["id"]:
+            item["invoice"] = None
+    store.remove("invoice", invoice["id"])
+    emit(store, "invoice.deleted", invoice)
+    return {"id": invoice["id"], "object": "invoice", "deleted": True}
 
 
 def void(store: Store, invoice: Payload) -> Payload:
@@ -108,6 +152,7 @@ def void(store: Store, invoice: Payload) -> Payload:
     _require(invoice, "open", "uncollectible")
     _close(store, invoice, "void", "voided_at")
     emit(store, "invoice.voided", invoice)
+    standing.after_void(store, invoice)
     return invoice
 
 
@@ -131,6 +176,10 @@ def payment_method_of(store: Store, subscription: Payload) -> str | None:
 def _close(store: Store, invoice: Payload, status: str, moment: str) -> None:
     invoice.update(status=status, auto_advance=False)
     invoice["status_transitions"][moment] = store.now()
+    _cancel_payments(store, invoice)
+
+
+def _cancel_payments(store: Store, invoice: Payload) -> None:
     for payment in store.hidden(invoice["id"], "payments")["data"]:
         payment["status"] = "canceled"
         payment["status_transitions"]["canceled_at"] = store.now()

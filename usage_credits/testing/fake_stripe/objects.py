@@ -124,6 +124,7 @@ def coupon(store: Store, params: Payload) -> Payload:
             "amount_off": integer(params["amount_off"]) if params.get("amount_off") else None,
             "currency": params.get("currency"),
             "duration": params.get("duration", "once"),
+            "duration_in_months": integer(params.get("duration_in_months")) or None,
             "name": params.get("name"),
             "percent_off": float(params["percent_off"]) if params.get("percent_off") else None,
             "valid": True,

@@ -1,11 +1,11 @@
-"""How a payment goes through the fake: payment intent, charge, balance transaction, refund."""
+"""How a payment goes through the fake: payment intent, charge, balance transaction."""
 
 from __future__ import annotations
 
 from usage_credits.testing.fake_stripe import objects
-from usage_credits.testing.fake_stripe.errors import Refusal, bad_parameter
+from usage_credits.testing.fake_stripe.errors import Refusal
 from usage_credits.testing.fake_stripe.events import emit
-from usage_credits.testing.fake_stripe.forms import boolean, integer
+from usage_credits.testing.fake_stripe.forms import boolean
 from usage_credits.testing.fake_stripe.store import Payload, Store
 
 _BOUNCED = "The customer's bank account could not be debited."
@@ -79,36 +79,3 @@ def fail(store: Store, intent: Payload, *, code: str = "payment_failed", message
     )
     emit(store, "charge.failed", charge)
     emit(store, "payment_intent.payment_failed", intent)
-
-
-def refund(store: Store, params: Payload) -> Payload:
-    """Give the money of a charge back, all that is left of it unless `amount` says less."""
-    charge_id = params.get("charge")
-    if not charge_id:
-        charge_id = store.get("payment_intent", params.get("payment_intent", ""), param="payment_intent")[
-            "latest_charge"
-        ]
-    charge = store.get("charge", charge_id, param="charge")
-    left = charge["amount_captured"] - charge["amount_refunded"]
-    amount = integer(params["amount"]) if params.get("amount") else left
-    if not 0 < amount <= left:
-        raise bad_parameter("amount", f"Refund amount ({amount}) is greater than unrefunded amount ({left}).")
-    made = store.add(
-        "refund",
-        {
-            "amount": amount,
-            "balance_transaction": None,
-            "charge": charge["id"],
-            "currency": charge["currency"],
-            "metadata": params.get("metadata") or {},
-            "payment_intent": charge["payment_intent"],
-            "reason": params.get("reason"),
-            "receipt_number": None,
-            "status": "succeeded",
-        },
-    )
-    charge["amount_refunded"] += amount
-    charge["refunded"] = charge["amount_refunded"] == charge["amount"]
-    emit(store, "refund.created", made)
-    emit(store, "charge.refunded", charge)
-    return made

@@ -19,10 +19,13 @@ def next_boundary(anchor: int, recurring: Payload, after: int) -> int:
     return _boundary(anchor, recurring, number)
 
 
+def later(moment: int, by: relativedelta) -> int:
+    """Return the moment that is later by steps of the calendar."""
+    return int((datetime.fromtimestamp(moment, UTC) + by).timestamp())
+
+
 def _boundary(anchor: int, recurring: Payload, number: int) -> int:
-    steps = number * recurring["interval_count"]
-    moment = datetime.fromtimestamp(anchor, UTC)
-    return int((moment + _STEPS[recurring["interval"]] * steps).timestamp())
+    return later(anchor, _STEPS[recurring["interval"]] * (number * recurring["interval_count"]))
 
 
 _STEPS = {

@@ -20,21 +20,24 @@ from usage_credits.testing.fake_stripe.subscriptions import (
 _INCOMPLETE_FOR = 23 * 60 * 60
 
 Due = tuple[int, Callable[[Store, Payload], None], Payload]
-"""A moment, and what happens then to which subscription."""
+"""A moment, and what happens then to which subscription or invoice."""
 
 
 def catch_up(store: Store) -> None:
     """Do everything that has become due, each at its own moment, in order."""
     now = store.now()
     while due := [one for one in _all_due(store) if one[0] <= now]:
-        moment, happen, subscription = min(due, key=lambda one: one[0])
+        moment, happen, subject = min(due, key=lambda one: one[0])
         with store.at(moment):
-            happen(store, subscription)
+            happen(store, subject)
 
 
 def _all_due(store: Store) -> Iterator[Due]:
     for subscription in store.all("subscription"):
         yield from _due(store, subscription)
+    for invoice in store.all("invoice"):
+        if invoice["status"] == "draft" and invoice["automatically_finalizes_at"]:
+            yield invoice["automatically_finalizes_at"], invoices.advance, invoice
 
 
 def _due(store: Store, subscription: Payload) -> Iterator[Due]:

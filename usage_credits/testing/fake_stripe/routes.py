@@ -10,10 +10,13 @@ from typing import Any
 from usage_credits.testing.fake_stripe import (
     changes,
     checkout,
+    disputes,
     invoices,
     objects,
+    payment_methods,
     payments,
     portal,
+    refunds,
     shapes,
     subscriptions,
 )
@@ -61,11 +64,12 @@ _CREATE: dict[str, Create] = {
     ),
     "coupon": lambda store, params, _: objects.coupon(store, params),
     "customer": lambda store, params, _: objects.customer(store, params),
+    "payment_method": lambda store, params, _: payment_methods.create(store, params),
     "payment_intent": lambda store, params, _: payments.create_intent(store, params),
     "price": lambda store, params, _: objects.price(store, params),
     "product": lambda store, params, _: objects.product(store, params),
     "promotion_code": lambda store, params, _: objects.promotion_code(store, params),
-    "refund": lambda store, params, _: payments.refund(store, params),
+    "refund": lambda store, params, _: refunds.refund(store, params),
     "subscription": lambda store, params, _: subscriptions.create(store, params),
     "webhook_endpoint": lambda store, params, _: objects.webhook_endpoint(store, params),
 }
@@ -81,12 +85,16 @@ _VERBS: dict[tuple[str, str, str], Verb] = {
     ("get", "invoice", "lines"): lambda store, one, _: one["lines"],
     ("post", "invoice", "finalize"): lambda store, one, _: _finalized(store, one),
     ("post", "invoice", "mark_uncollectible"): lambda store, one, _: invoices.mark_uncollectible(store, one),
-    ("post", "invoice", "pay"): lambda store, one, _: invoices.pay(store, one),
+    ("post", "invoice", "pay"): invoices.pay,
     ("post", "invoice", "void"): lambda store, one, _: invoices.void(store, one),
     ("post", "payment_intent", "confirm"): lambda store, one, _: _confirmed(store, one),
+    ("post", "payment_method", "attach"): payment_methods.attach,
+    ("post", "payment_method", "detach"): lambda store, one, _: payment_methods.detach(store, one),
     ("get", "product", "features"): lambda store, one, _: objects.listing(
         f"/v1/products/{one['id']}/features", []
     ),
+    ("post", "dispute", "close"): lambda store, one, _: disputes.decide(store, one, won=False),
+    ("post", "refund", "cancel"): lambda store, one, _: refunds.cancel(store, one),
     ("post", "subscription", "resume"): changes.resume,
 }
 """Paths below one object: method, kind, last part of the path."""
@@ -154,21 +162,34 @@ def _retrieved(store: Store, kind: str, object_id: str, params: Payload) -> Payl
 def _modified(store: Store, kind: str, object_id: str, params: Payload) -> Payload:
     _check_metadata(params)
     changed = store.get(kind, object_id)
-    if kind == "subscription":
-        return changes.modify(store, changed, params)
+    modify = _MODIFY.get(kind)
+    if modify:
+        return modify(store, changed, params)
     before = copy.deepcopy(changed)
     metadata = {**changed["metadata"], **(params.pop("metadata", None) or {})}
-    changed.update(params)
+    for name, value in params.items():
+        both = isinstance(value, dict) and isinstance(changed.get(name), dict)
+        changed[name] = {**changed[name], **value} if both else value
     changed["metadata"] = {name: value for name, value in metadata.items() if value != ""}
     if kind in ANNOUNCED:
         emit(store, f"{kind}.updated", changed, before=before)
     return changed
 
 
+_MODIFY: dict[str, Verb] = {
+    "dispute": disputes.answer,
+    "invoice": invoices.modify,
+    "subscription": changes.modify,
+}
+"""Kinds of which a change leads to more."""
+
+
 def _deleted(store: Store, kind: str, object_id: str, params: Payload) -> Payload:
     gone = store.get(kind, object_id)
     if kind == "subscription":
         return changes.cancel(store, gone, params)
+    if kind == "invoice":
+        return invoices.delete(store, gone)
     if kind in ANNOUNCED:
         emit(store, f"{kind}.deleted", gone)
     if kind == "customer":
@@ -191,7 +212,7 @@ _ONE: dict[str, Callable[[Store, str, str, Payload], Payload]] = {
 def _confirmed(store: Store, intent: Payload) -> Payload:
     paying = [one for one in store.all("invoice_payment") if one["payment"]["payment_intent"] == intent["id"]]
     if paying:
-        invoices.pay(store, store.get("invoice", paying[0]["invoice"]))
+        invoices.pay(store, store.get("invoice", paying[0]["invoice"]), {})
     else:
         payments.confirm(store, intent)
     return intent

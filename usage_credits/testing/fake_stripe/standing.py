@@ -49,6 +49,20 @@ def after_failure(store: Store, invoice: Payload) -> None:
         update(store, subscription, status="past_due")
 
 
+def after_void(store: Store, invoice: Payload) -> None:
+    """Let a subscription behind with an invoice that is now void stand as with the latest that is not."""
+    subscription = of_invoice(store, invoice)
+    if subscription is None or subscription["status"] not in ("past_due", "unpaid"):
+        return
+    standing = [
+        one
+        for one in store.all("invoice")
+        if of_invoice(store, one) is subscription and one["status"] not in ("draft", "void")
+    ]
+    if subscription["latest_invoice"] == invoice["id"] and standing[-1]["status"] != "open":
+        update(store, subscription, status="active")
+
+
 def of_invoice(store: Store, invoice: Payload) -> Payload | None:
     """Return the subscription that an invoice is for."""
     details = (invoice["parent"] or {}).get("subscription_details") or {}

@@ -23,6 +23,7 @@ PREFIXES = {
     "checkout.session": "cs_test_a1",
     "coupon": "",
     "customer": "cus_",
+    "discount": "di_1",
     "dispute": "du_1",
     "event": "evt_1",
     "invoice": "in_1",
@@ -46,6 +47,7 @@ EXPANDABLE = {
     "charge": "charge",
     "customer": "customer",
     "default_payment_method": "payment_method",
+    "discounts": "discount",
     "invoice": "invoice",
     "latest_charge": "charge",
     "latest_invoice": "invoice",
@@ -55,7 +57,12 @@ EXPANDABLE = {
     "product": "product",
     "subscription": "subscription",
 }
-"""Which kind of object a field refers to, wherever the field stands."""
+"""Which kind of object a field refers to, or a list of ids, wherever the field stands."""
+
+
+def id_of(one: Any) -> str:
+    """Return the id of what is given as an id, or as anything that has its "id"."""
+    return one if isinstance(one, str) else str(one["id"])
 
 
 class Store:
@@ -148,6 +155,13 @@ class Store:
         name, *rest = path
         if name not in value and (value.get("id"), name) in self._hidden:
             value[name] = copy.deepcopy(self._hidden[value["id"], name])
-        if isinstance(value.get(name), str) and name in EXPANDABLE:
-            value[name] = copy.deepcopy(self.get(EXPANDABLE[name], value[name], param=name))
+        if name in value and name in EXPANDABLE:
+            value[name] = self._referred(name, value.get(name))
         self._expand(value.get(name), rest)
+
+    def _referred(self, name: str, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._referred(name, item) for item in value]
+        if not isinstance(value, str):
+            return value
+        return copy.deepcopy(self.get(EXPANDABLE[name], value, param=name))

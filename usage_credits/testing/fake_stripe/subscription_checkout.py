@@ -49,7 +49,7 @@ def subscribe(store: Store, session: Payload, method: str, details: Payload) -> 
         session["customer"],
         [(line["price"], line["quantity"]) for line in lines],
         params,
-        off=session["total_details"]["amount_discount"],
+        coupon=store.get("coupon", session["discounts"][0]["coupon"]) if session["discounts"] else None,
     )
     invoice = store.get("invoice", subscription["latest_invoice"])
     session.update(subscription=subscription["id"], invoice=invoice["id"])

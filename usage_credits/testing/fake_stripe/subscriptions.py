@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from usage_credits.testing.fake_stripe import drafts, invoices, objects, payments
+from usage_credits.testing.fake_stripe import discounts, drafts, invoices, objects, payments
 from usage_credits.testing.fake_stripe.errors import Refusal, bad_parameter
 from usage_credits.testing.fake_stripe.events import emit
 from usage_credits.testing.fake_stripe.forms import boolean, integer
@@ -68,13 +68,15 @@ def begin(
     sold: list[tuple[Payload, int]],
     params: Payload,
     *,
-    off: int = 0,
+    coupon: Payload | None = None,
 ) -> Payload:
-    """Create a subscription for prices and quantities, and finalise its first invoice, `off` less."""
+    """Create a subscription for prices and quantities, and finalise its first invoice."""
     trial_end = _trial_end(store, params)
     subscription = _subscription(store, customer_id, sold, params, trial_end)
+    if coupon is not None:
+        discounts.keep(store, subscription, coupon)
     lines = [period_line(store, subscription, item) for item in subscription["items"]["data"]]
-    invoice = drafts.draft(store, subscription, "subscription_create", lines, off=off)
+    invoice = drafts.draft(store, subscription, "subscription_create", lines)
     emit(store, "customer.subscription.created", subscription)
     emit(store, "invoice.created", invoice)
     invoices.finalize(store, invoice)

@@ -9,12 +9,7 @@ from typing import Any
 from usage_credits.testing.fake_stripe import changes, invoices, objects, renewals, standing, subscriptions
 from usage_credits.testing.fake_stripe.clock import Clock
 from usage_credits.testing.fake_stripe.errors import Refusal
-from usage_credits.testing.fake_stripe.store import Payload, Store
-
-
-def id_of(one: Any) -> str:
-    """Return the id of what is given as an id, or as anything that has its "id"."""
-    return one if isinstance(one, str) else str(one["id"])
+from usage_credits.testing.fake_stripe.store import Payload, Store, id_of
 
 
 class SubscriptionHands:
