@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+from collections.abc import Iterator
 
 from usage_credits import conf
 from usage_credits.billing.awards import Award, award_cycle
@@ -36,21 +37,33 @@ def advance(
     still due.
     """
     awards: list[Award] = []
-    last = post.now if before is None else min(post.now, before - datetime.timedelta(microseconds=1))
     try:
-        while (due := fulfillment.due_date(last)) is not None:
-            apply_pending(fulfillment, due)
-            cycle = cycle_of(fulfillment)
-            date, next_date = _date_to_award(fulfillment, cycle, due, last)
-            if date in awarded or (next_date is not None and next_date <= post.now and not cycle.rolls_over):
-                fulfillment.next_fulfillment_at = next_date
-                continue
-            row = award_cycle(post, fulfillment, cycle, date, next_date)
-            awarded.add(date)
-            awards.append(Award(fulfillment, [row], str(row.metadata["reason"])))
+        for award in awards_due(post, fulfillment, awarded, before=before):
+            awards.append(award)
     except UsageCreditsError as problem:
-        record_failure(post, fulfillment, str(problem))
+        record_failure(post, fulfillment, problem)
     return awards
+
+
+def awards_due(
+    post: Posting,
+    fulfillment: Fulfillment,
+    awarded: set[datetime.datetime],
+    *,
+    before: datetime.datetime | None = None,
+) -> Iterator[Award]:
+    """Award one grid date after the other, as `advance` does; raise UsageCreditsError for what cannot be awarded."""
+    last = post.now if before is None else min(post.now, before - datetime.timedelta(microseconds=1))
+    while (due := fulfillment.due_date(last)) is not None:
+        apply_pending(fulfillment, due)
+        cycle = cycle_of(fulfillment)
+        date, next_date = _date_to_award(fulfillment, cycle, due, last)
+        if date in awarded or (next_date is not None and next_date <= post.now and not cycle.rolls_over):
+            fulfillment.next_fulfillment_at = next_date
+            continue
+        row = award_cycle(post, fulfillment, cycle, date, next_date)
+        awarded.add(date)
+        yield Award(fulfillment, [row], str(row.metadata["reason"]))
 
 
 def awarded_dates(fulfillments: list[Fulfillment], using: str | None) -> dict[int, set[datetime.datetime]]:
@@ -78,17 +91,24 @@ def apply_pending(fulfillment: Fulfillment, date: datetime.datetime) -> None:
         take_over(fulfillment, plan, fulfillment.seats, at=date)
 
 
-def record_failure(post: Posting, fulfillment: Fulfillment, problem: str) -> None:
+def record_failure(post: Posting, fulfillment: Fulfillment, problem: Exception) -> None:
     """Keep why an award failed on the fulfillment, log it, and announce it where it is news."""
-    logger.error("The fulfillment %s was not awarded: %s", fulfillment.pk, problem)
-    if fulfillment.last_error != problem:
-        fulfillment.last_error = problem
+    is_refused = isinstance(problem, UsageCreditsError)
+    detail = str(problem) if is_refused else f"{type(problem).__name__}: {problem}"
+    logger.error(
+        "The fulfillment %s was not awarded: %s",
+        fulfillment.pk,
+        detail,
+        exc_info=None if is_refused else problem,
+    )
+    if fulfillment.last_error != detail:
+        fulfillment.last_error = detail
         announce(
             "fulfillment_failed",
             post.wallet,
             fulfillment=fulfillment,
-            reason="refused",
-            metadata={"detail": problem},
+            reason="refused" if is_refused else "error",
+            metadata={"detail": detail},
         )
 
 

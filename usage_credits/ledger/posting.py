@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -89,15 +89,16 @@ def posting(wallet: Wallet, *, takes: bool = False) -> Iterator[Posting]:
         raise refusal
 
 
-def lock_all(pks: Sequence[int], using: str) -> dict[int, Posting]:
+def lock_all(pks: Collection[int], using: str, *, skip_locked: bool = False) -> dict[int, Posting]:
     """Lock many wallets in key order and return a Posting for each, to be stored together by `write`.
 
     Called inside a transaction. The postings know what has expired and no other lots: they can credit, not debit.
+    `skip_locked` leaves out wallets that others hold, where the database can tell.
     """
-    wallets = statements.lock_wallets(pks, using) if pks else []
+    wallets = statements.lock_wallets(pks, using, skip_locked=skip_locked) if pks else []
     now = timezone.now()
     expired: defaultdict[int, list[Lot]] = defaultdict(list)
-    for lot in Lot.objects.using(using).expired(now).filter(wallet__in=pks).in_spending_order():
+    for lot in Lot.objects.using(using).expired(now).filter(wallet__in=wallets).in_spending_order():
         expired[lot.wallet_id].append(lot)
     return {wallet.pk: Posting(wallet, now, expired[wallet.pk]) for wallet in wallets}
 

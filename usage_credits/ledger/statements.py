@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.db import connections, models
@@ -14,19 +14,20 @@ MAX_PARAMETERS = 30_000
 """Below what every supported database takes in one statement (SQLite: 32 766)."""
 
 
-def lock_wallets(pks: Sequence[int], using: str) -> list[Wallet]:
+def lock_wallets(pks: Collection[int], using: str, *, skip_locked: bool = False) -> list[Wallet]:
     """Lock the wallets' rows in key order, by a statement of its own, and return them as they are under the lock.
 
     Under READ COMMITTED a statement that both waits for the lock and reads lots would read them as they were before
     the wait. PostgreSQL's weaker row lock lets others insert rows that refer to the wallets meanwhile. SQLite has no
-    row locks: a write takes the database's.
+    row locks: a write takes the database's. `skip_locked` leaves out rows that others hold, where that can be told.
     """
     features = connections[using].features
     if features.has_select_for_update:
-        no_key = features.has_select_for_no_key_update
-        return list(
-            Wallet.objects.using(using).select_for_update(no_key=no_key).filter(pk__in=pks).order_by("pk")
+        locking = Wallet.objects.using(using).select_for_update(
+            no_key=features.has_select_for_no_key_update,
+            skip_locked=skip_locked and features.has_select_for_update_skip_locked,
         )
+        return list(locking.filter(pk__in=pks).order_by("pk"))
     table = connections[using].ops.quote_name(Wallet._meta.db_table)
     marks = ", ".join(["%s"] * len(pks))
     sql = f"UPDATE {table} SET asset = asset WHERE id IN ({marks}) RETURNING *"  # noqa: S608 - our own table's name
