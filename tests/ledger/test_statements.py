@@ -11,8 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from tests.app.models import User
 from tests.factories import add_history, add_lots, configured, days, make_user
 from usage_credits import InsufficientCredits
+from usage_credits.billing.refunds import Returned, settle_pack
 from usage_credits.ledger.verification import verify
-from usage_credits.models import Allocation, Wallet
+from usage_credits.models import Allocation, Fulfillment, Wallet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -94,3 +95,20 @@ def test_refusal_writes_no_statement_after_reading(wallet: Wallet) -> None:
             wallet.debit(1)
 
     assert count_statements(refused) == 4
+
+
+@pytest.mark.parametrize("claims", [1, 30])
+def test_credit_that_pays_many_claims(wallet: Wallet, claims: int) -> None:
+    for number in range(claims):
+        sold = Fulfillment.objects.create(
+            wallet=wallet, kind="credit_pack", source="stripe", source_id=f"pi:{number}"
+        )
+        wallet.credit(10, category="credit_pack_purchase", fulfillment=sold)
+    wallet.debit(10 * claims)
+    for sold in wallet.fulfillments.all():
+        settle_pack(sold, lambda: Returned(amount=10, refunded=10))
+    assert count_statements(lambda: wallet.credit(1)) == 11
+    assert count_statements(lambda: wallet.credit(1_000)) == 11
+    assert count_statements(lambda: wallet.credit(100)) == 7
+    assert wallet.balance == 1_101 - 10 * claims
+    assert list(verify()) == []

@@ -57,9 +57,10 @@ def _settle_invoice(invoice_id: str, charge_id: str, access: Access) -> None:
 
 def _invoice_of(intent_id: str, access: Access) -> str | None:
     """Return the id of the invoice that a payment intent pays, or None."""
-    paid = {"type": "payment_intent", "payment_intent": intent_id}
     try:
-        payments = stripe.InvoicePayment.list(payment=paid, limit=1, **access.options()).data
+        payments = stripe.InvoicePayment.list(
+            payment={"type": "payment_intent", "payment_intent": intent_id}, limit=1, **access.options()
+        ).data
     except stripe.InvalidRequestError:
         # API versions before 2025-03-31 have no such list; there the payment intent names its invoice.
         return None
