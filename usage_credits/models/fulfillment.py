@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -11,8 +13,12 @@ from django.utils.translation import gettext_lazy as _
 
 from usage_credits.dsl.grid import Grid
 from usage_credits.dsl.periods import Period
+from usage_credits.exceptions import InvalidValue
 from usage_credits.models.fields import KeyField, MetadataField
 from usage_credits.models.wallet import Wallet
+
+MANUAL_SOURCE: Final = "manual"
+"""The source of fulfillments that no payment stands behind."""
 
 
 class FulfillmentKind(models.TextChoices):
@@ -28,6 +34,12 @@ class FulfillmentQuerySet(models.QuerySet["Fulfillment"]):
             Q(stops_at=None) | Q(next_fulfillment_at__lt=F("stops_at")),
             Q(last_fulfilled_at=None) | Q(next_fulfillment_at__gt=F("last_fulfilled_at")),
             next_fulfillment_at__lte=moment,
+        )
+
+    def to_end(self, moment: datetime.datetime) -> FulfillmentQuerySet:
+        """Keep those without a payment whose stop has come by `moment`, that wait for nothing and were not ended."""
+        return self.filter(
+            source=MANUAL_SOURCE, stops_at__lte=moment, next_fulfillment_at__gte=F("stops_at")
         )
 
     def active(self) -> FulfillmentQuerySet:
@@ -96,6 +108,11 @@ class Fulfillment(models.Model):
                 name="usage_credits_due",
                 condition=Q(next_fulfillment_at__isnull=False),
             ),
+            models.Index(
+                fields=["stops_at", "id"],
+                name="usage_credits_stopping",
+                condition=Q(next_fulfillment_at__isnull=False, stops_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -122,3 +139,32 @@ class Fulfillment(models.Model):
         if date is None or date > moment or (self.stops_at is not None and date >= self.stops_at):
             return None
         return date if self.last_fulfilled_at is None or date > self.last_fulfilled_at else None
+
+    def clean(self) -> None:
+        errors: dict[str, Any] = {}
+        if not self.wallet_id:
+            errors["wallet"] = _("A fulfillment awards to a wallet.")
+        if self.kind not in FulfillmentKind.values:
+            errors["kind"] = _("A fulfillment is for a pack, a subscription or a manual grant.")
+        if type(self.credits_last_awarded) is not int:
+            errors["credits_last_awarded"] = _("An award is a whole number of credits.")
+        try:
+            Period.parse(self.period or "month")
+        except InvalidValue:
+            errors["period"] = _("This is no period such as P1M.")
+        if problem := self._problem_of_date():
+            errors["next_fulfillment_at"] = problem
+        if errors:
+            raise ValidationError(errors)
+
+    def _problem_of_date(self) -> Any:
+        date, last = self.next_fulfillment_at, self.last_fulfilled_at
+        if not isinstance(date, datetime.datetime):
+            return None
+        if not self.is_recurring:
+            return None if self._state.adding else _("What awards once has no next date.")
+        if isinstance(last, datetime.datetime) and date <= last:
+            return _("The next award comes after the last one.")
+        if self._state.adding and date <= timezone.now():
+            return _("The first award is still to come.")
+        return None
