@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.app.models import User
+from tests.billing.subscribing import Notices
 from usage_credits.testing import FakeStripe, receive_webhooks, use_fake_stripe
 
 
@@ -19,3 +20,8 @@ def fake(db: None) -> Iterator[FakeStripe]:
 @pytest.fixture
 def user(db: None) -> User:
     return User.objects.create(username="ada", email="ada@example.com")
+
+
+@pytest.fixture(params=["today", "older", "state alone", "older state alone"])
+def notices(request: pytest.FixtureRequest, fake: FakeStripe) -> Notices:
+    return Notices(fake, request.param)

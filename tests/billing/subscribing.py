@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -52,3 +53,66 @@ def awards_of(subscription: dict[str, Any]) -> list[tuple[str, int]]:
     """Return (category, amount) of every row that the subscription gave, in order."""
     rows = Transaction.objects.filter(fulfillment=fulfillment_of(subscription)).order_by("pk")
     return list(rows.values_list("category", "amount"))
+
+
+class Notices:
+    """How Stripe tells of subscriptions: in today's shape or an older one, with its invoices or without."""
+
+    def __init__(self, fake: FakeStripe, shape: str) -> None:
+        self.fake = fake
+        self.is_older = "older" in shape
+        self.is_state_alone = "state" in shape
+        self._seen = 0
+        if self.is_older:
+            for endpoint in fake.all("webhook_endpoint"):
+                endpoint["api_version"] = "2024-06-20"
+
+    def deliver(self) -> None:
+        """Deliver what happened since the last time."""
+        happened, self._seen = self.fake.events[self._seen :], len(self.fake.events)
+        if self.is_state_alone:
+            happened = [one for one in happened if one["type"].startswith("customer.subscription.")]
+        with self._showing():
+            for event in happened:
+                assert self.fake.deliver(event) == [200]
+
+    def repeat(self, subscription: dict[str, Any]) -> None:
+        """Announce the subscription's latest event again, by another id: we look at how things are now."""
+        self.fake.reissue(latest_event(self.fake, subscription))
+        self.deliver()
+
+    @contextmanager
+    def _showing(self) -> Iterator[None]:
+        with ExitStack() as blocks:
+            if self.is_state_alone:
+                blocks.enter_context(self.fake.outage("/v1/invoice", 404))
+            kept = []
+            for subscription in self.fake.all("subscription"):
+                kept.append((subscription, copy.deepcopy(subscription)))
+                if self.is_state_alone:
+                    subscription["latest_invoice"] = None
+                if self.is_older:
+                    for item in subscription["items"]["data"]:
+                        for name in ("current_period_start", "current_period_end"):
+                            subscription[name] = item.pop(name)
+            yield
+            for subscription, before in kept:
+                subscription.clear()
+                subscription.update(before)
+
+
+def latest_event(fake: FakeStripe, subscription: dict[str, Any]) -> dict[str, Any]:
+    """Return the latest event about the subscription itself."""
+    events = [
+        event
+        for event in fake.events
+        if event["type"].startswith("customer.subscription.")
+        and event["data"]["object"]["id"] == subscription["id"]
+    ]
+    return events[-1]
+
+
+def set_period(subscription: dict[str, Any], start: datetime, end: datetime) -> None:
+    """Let the current period of the fake's own object run from `start` to `end`."""
+    for item in subscription["items"]["data"]:
+        item.update(current_period_start=int(start.timestamp()), current_period_end=int(end.timestamp()))

@@ -6,9 +6,13 @@ import datetime
 
 from usage_credits import conf
 from usage_credits.billing.plan_changes import clear_pending
+from usage_credits.dsl.categories import REVERSAL
 from usage_credits.ledger.expiry import bring_forward
-from usage_credits.ledger.posting import Posting
-from usage_credits.models import Fulfillment
+from usage_credits.ledger.posting import DebitEntry, Posting
+from usage_credits.models import Fulfillment, Transaction
+
+REVOKED = "not_due"
+"""The reason that a row gives which takes back an award that was not due."""
 
 
 def end(post: Posting, fulfillment: Fulfillment, ended_at: datetime.datetime) -> None:
@@ -29,4 +33,33 @@ def end(post: Posting, fulfillment: Fulfillment, ended_at: datetime.datetime) ->
 
 
 def revoke(post: Posting, fulfillment: Fulfillment, *, after: datetime.datetime) -> None:
-    """Take back what is left of awards for grid dates after `after`, made before it was known that there were none."""
+    """Take back what is left of awards for grid dates after `after`, made before it was known that there were none.
+
+    One debit, paid by their own lots; what was spent of them stays spent, and what holds keep is taken at a later
+    call, once it is released. `post` takes credits.
+    """
+    awards = Transaction.objects.using(post.wallet._state.db).filter(
+        fulfillment=fulfillment.pk, grid_date__gt=after
+    )
+    dates = dict(awards.values_list("pk", "grid_date"))
+    lots = [lot for lot in post.lots if lot.transaction_id in dates] if dates else []
+    left = sum(lot.remaining for lot in lots)
+    if not left:
+        return
+    revoked = sorted(str(dates[lot.transaction_id]) for lot in lots)
+    entry = DebitEntry(
+        left,
+        category=REVERSAL,
+        metadata={
+            **fulfillment.metadata,
+            "fulfillment_id": fulfillment.pk,
+            "plan_name": fulfillment.plan_name,
+            "reason": REVOKED,
+            "not_due_after": after.isoformat(),
+            "grid_dates": revoked,
+        },
+        fulfillment=fulfillment,
+        pays_first=frozenset(dates),
+    )
+    # Their own lots hold all of it, so nothing becomes debt.
+    post.debit(entry, allow_negative=True)

@@ -11,6 +11,7 @@ from django.db import router, transaction
 from usage_credits.billing.notices import SOURCE
 from usage_credits.billing.stripe_api import Access
 from usage_credits.billing.stripe_purchases import settle_intent, settle_session
+from usage_credits.billing.stripe_subscriptions import settle_subscription
 from usage_credits.exceptions import UsageCreditsError
 from usage_credits.models import PaymentNotice
 from usage_credits.models.payment_notice import PaymentNoticeQuerySet
@@ -68,7 +69,9 @@ def _settle(notice: PaymentNotice, *, accept_changed: bool) -> None:
     access = replace(Access.default(), account=notice.payload.get("account_id"))
     kind, _colon, object_id = notice.source_id.partition(":")
     session_id = notice.payload.get("checkout_session_id")
-    if kind == "cs" or session_id:
+    if kind == "sub":
+        settle_subscription(object_id, access)
+    elif kind == "cs" or session_id:
         settle_session(session_id or object_id, access, accept_changed=accept_changed)
     else:
         settle_intent(object_id, access, accept_changed=accept_changed)

@@ -59,12 +59,17 @@ def _may_be_ours(payload: Payload) -> bool:
     return bool(
         metadata.get(OWNER_KEY)
         or metadata.get(subscriptions.PLAN_KEY)
-        or any(conf.find_plan_for_price(sid(item["price"])) for item in _items(payload))
+        or any(conf.find_plan_for_price(_price_of(item)) for item in _items(payload))
     )
 
 
 def _items(payload: Payload) -> list[Payload]:
     return list((payload.get("items") or {}).get("data") or [])
+
+
+def _price_of(item: Payload | None) -> str | None:
+    """Return the id of an item's price; the oldest API versions know plans only."""
+    return (sid(item.get("price")) or sid(item.get("plan"))) if item else None
 
 
 class _Reader:
@@ -74,11 +79,13 @@ class _Reader:
         self._payload = payload
         self._access = access
         self._item = self._plan_item(known)
-        self._price_id = sid((self._item or {}).get("price")) or ""
+        self._price_id = _price_of(self._item) or ""
         self._seats = int((self._item or {}).get("quantity") or 1)
         self._starts_at = self._period("current_period_start")
         self._ends_at = self._period("current_period_end")
-        self._trial_ends_at = self._moment("trial_end")
+        is_tried = payload.get("status") == "trialing"
+        self._trial_ends_at = self._moment("trial_end") or (self._ends_at if is_tried else None)
+        self._trial_starts_at = self._moment("trial_start") or (self._starts_at if is_tried else None)
         customer_id = sid(payload.get("customer")) or ""
         self._references = {
             name: value
@@ -153,7 +160,7 @@ class _Reader:
         return [*changes, present] if self._item else changes
 
     def _trial(self, invoices: list[Payload]) -> Term | None:
-        starts_at = self._moment("trial_start")
+        starts_at = self._trial_starts_at
         if starts_at is None:
             return None
         ends_at = self._trial_ends_at or self._ends_at
@@ -169,9 +176,9 @@ class _Reader:
     def _plan_item(self, known: Fulfillment | None) -> Mapping[str, Any] | None:
         """Return the item that carries the plan: with a price of ours, or with the one known, or the first."""
         items = _items(self._payload)
-        ours = [item for item in items if conf.find_plan_for_price(sid(item["price"]))]
+        ours = [item for item in items if conf.find_plan_for_price(_price_of(item))]
         price_id = known.metadata.get(PRICE) if known else None
-        same = [item for item in items if sid(item["price"]) == price_id]
+        same = [item for item in items if _price_of(item) == price_id]
         return next(iter(ours + same + items), None)
 
     @property

@@ -72,7 +72,7 @@ def _replay(subscription: Subscription, wallet: Wallet) -> Fulfillment | None:
     try:
         # A savepoint: what was written before a refusal or a lost race goes, the caller's transaction stays usable.
         with transaction.atomic(using=wallet._state.db):
-            with posting(wallet) as post:
+            with posting(wallet, takes=True) as post:
                 # Read under the lock: another notice may have been settled since.
                 life = Life(post, find_fulfillment(subscription.key, wallet._state.db), subscription)
                 fulfillment = life.replay()
