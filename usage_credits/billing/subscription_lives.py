@@ -136,12 +136,8 @@ class Life:
     def _make_up_for(self, fulfillment: Fulfillment, term: Term) -> None:
         """Award an earlier period that was paid after a later one had begun, where credits are kept."""
         plan = conf.find_plan_for_price(term.price_id)
-        if (
-            plan is None
-            or not plan.rolls_over
-            or term.ends_at is None
-            or term.paid_at < fulfillment.created_at
-        ):
+        since = max(filter(None, (fulfillment.created_at, fulfillment.paid_from)))
+        if plan is None or not plan.rolls_over or term.ends_at is None or term.paid_at <= since:
             return
         covered = fulfillment.transactions.filter(
             grid_date__gte=term.starts_at, grid_date__lt=term.ends_at
