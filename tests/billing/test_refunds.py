@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db.models.signals import pre_save
 from django.utils import timezone
 
 from tests.app.models import Studio, User
@@ -294,6 +295,21 @@ def test_award_whole_and_take_back_the_share_refunded_before_the_payment_was_see
     assert not PaymentNotice.objects.exists()
     assert set(fake.deliver_pending()) == {200}
     assert user.credits == 816
+
+
+@pytest.mark.behaviour("DEC-12")
+def test_take_back_what_is_refunded_while_it_is_awarded(fake: FakeStripe, user: User) -> None:
+    intent = pay_directly(pack_metadata(user))
+
+    def refund(**kwargs: Any) -> None:
+        fake.refund(intent.latest_charge)
+
+    pre_save.connect(refund, sender=Fulfillment)
+    try:
+        assert fake.deliver(fake.event("payment_intent.succeeded")) == [200]
+    finally:
+        pre_save.disconnect(refund, sender=Fulfillment)
+    assert refunds() == [-1_000]
 
 
 @pytest.mark.behaviour("RFD-12")

@@ -184,6 +184,16 @@ def test_claim_becomes_a_debt_once_negatives_are_allowed(wallet: Wallet) -> None
     assert (wallet.balance, claims_of(wallet)) == (-100, (0, [0]))
 
 
+def test_take_back_only_what_was_not_reversed(wallet: Wallet) -> None:
+    sold = sell(wallet, "pi:1")
+    wallet.debit(40, category="reversal", fulfillment=sold)
+    wallet.credit(500)
+    refund(sold, 50)
+    refund(sold, 100)
+    refund(sold, 0)
+    assert amounts_of(wallet) == [100, -40, 500, -30, -30, 60]
+
+
 def test_refund_posted_by_hand_counts(wallet: Wallet) -> None:
     sold = sell(wallet, "pi:1")
     wallet.debit(40, category="credit_pack_refund", fulfillment=sold)

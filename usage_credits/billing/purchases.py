@@ -87,18 +87,30 @@ def settle(
     what was sold, refused by the ledger) becomes an open notice; `accept_changed` awards the pack as it is today.
     """
     settled: Fulfillment | PaymentNotice | None = find_settled(purchase.key)
-    is_new = settled is None
-    if is_new:
+    if settled is None:
         if purchase.pack_name is None or not purchase.is_paid:
             return None
         if purchase.returned.is_whole:
-            logger.warning("The payment %s was refunded before it was awarded: no credits", purchase.key)
-            resolve_notice(purchase.key, None)
-            return None
-        settled = _award_or_notice(purchase, find_owner, accept_changed=accept_changed)
-    if isinstance(settled, Fulfillment) and (purchase.returned.total or not is_new):
+            settled = _await_award(purchase, find_owner)
+            if settled is None:
+                logger.warning("The payment %s was refunded before it was awarded: no credits", purchase.key)
+                resolve_notice(purchase.key, None)
+                return None
+        else:
+            settled = _award_or_notice(purchase, find_owner, accept_changed=accept_changed)
+    if isinstance(settled, Fulfillment):
+        # Also after a new award: it may rest on what was read before a refund.
         refunds.settle_pack(settled, look)
     return settled
+
+
+def _await_award(purchase: Purchase, find_owner: FindOwner) -> Fulfillment | None:
+    """Return the award that somebody is making at this moment, of what was read before the refund; else None."""
+    owner = find_owner()
+    if owner is None:
+        return None
+    with posting(open_wallet(owner)):
+        return _find_fulfillment(purchase.key)
 
 
 def _award_or_notice(

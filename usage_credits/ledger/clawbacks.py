@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db import router
+from django.db.models import BigIntegerField, F, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from usage_credits import conf
+from usage_credits.dsl.categories import REVERSAL
 from usage_credits.ledger.claims import Taken, taken_of
 from usage_credits.ledger.posting import CreditEntry, DebitEntry, Posting
-from usage_credits.models import Fulfillment, Lot, Transaction
+from usage_credits.models import Allocation, Fulfillment, Lot, Transaction, Wallet
+
+
+@dataclass(frozen=True)
+class Granted:
+    """What a transaction awarded, less what was reversed of it, and when that expires."""
+
+    transaction_id: int
+    amount: int
+    expires_at: datetime.datetime | None
 
 
 @dataclass
@@ -21,8 +34,8 @@ class Clawback:
     post: Posting
     fulfillment: Fulfillment
     payment: str
-    lots: Sequence[Lot]
-    """The lots of its awards, in spending order."""
+    awards: Sequence[Granted]
+    """In the order in which their lots are spent."""
     taken: Taken
 
     @classmethod
@@ -30,15 +43,22 @@ class Clawback:
         cls, post: Posting, fulfillment: Fulfillment, payment: str, awards: QuerySet[Transaction]
     ) -> Clawback:
         """Read the payment's awards and the rows that took of them; two statements."""
-        using = post.wallet._state.db or "default"
+        using = post.wallet._state.db or router.db_for_write(Wallet)
+        reversals = Allocation.objects.filter(lot=OuterRef("pk"), debit__category=REVERSAL).order_by()
+        reversed_amount = reversals.values("lot").annotate(total=Sum("amount")).values("total")
         lots = Lot.objects.using(using).filter(wallet=post.wallet, transaction__in=awards.using(using))
+        granted = lots.in_spending_order().values_list(
+            "transaction",
+            F("amount") - Coalesce(Subquery(reversed_amount, output_field=BigIntegerField()), 0),
+            "expires_at",
+        )
         taken = taken_of([fulfillment.pk], using)[fulfillment.pk, payment]
-        return cls(post, fulfillment, payment, list(lots.in_spending_order()), taken)
+        return cls(post, fulfillment, payment, [Granted(*row) for row in granted], taken)
 
     @property
     def granted(self) -> int:
         """The credits that the payment awarded."""
-        return sum(lot.amount for lot in self.lots)
+        return sum(award.amount for award in self.awards)
 
     def move_to(self, target: int, facts: dict[str, Any]) -> int:
         """Append what brings the credits taken to `target`, and return what of it stays claimed.
@@ -56,7 +76,7 @@ class Clawback:
         if takes:
             entry = DebitEntry(
                 takes,
-                pays_first=frozenset(lot.transaction_id for lot in self.lots),
+                pays_first=frozenset(award.transaction_id for award in self.awards),
                 **self.taken.next(self.fulfillment, self.payment, takes, self.post.now, facts),
             )
             self.post.debit(entry, allow_negative=allow_negative)
@@ -67,9 +87,9 @@ class Clawback:
     def _give_back(self, target: int, facts: dict[str, Any]) -> None:
         """Give back what a refund of `target` would have left: the part of the awards that expires last."""
         taken, upto = self.taken.amount, 0
-        for lot in self.lots:
-            start, upto = upto, upto + lot.amount
+        for award in self.awards:
+            start, upto = upto, upto + award.amount
             amount = min(upto, taken) - max(start, target)
-            if amount > 0 and (lot.expires_at is None or lot.expires_at > self.post.now):
+            if amount > 0 and (award.expires_at is None or award.expires_at > self.post.now):
                 columns = self.taken.next(self.fulfillment, self.payment, -amount, self.post.now, facts)
-                self.post.credit(CreditEntry(amount, expires_at=lot.expires_at, **columns))
+                self.post.credit(CreditEntry(amount, expires_at=award.expires_at, **columns))
