@@ -17,6 +17,7 @@ from usage_credits.testing.fake_stripe.subscriptions import (
     check_parameters,
     notify_of_trial_end,
     period_of,
+    recurring_price,
     reprice,
     show_price,
     start_periods,
@@ -39,19 +40,14 @@ _TAKEN = {
 }
 
 PRORATIONS = ("create_prorations", "always_invoice", "none")
+_WORDS = ("now", "min_period_end", "max_period_end")
 PAUSES = ("void", "keep_as_draft", "mark_uncollectible")
 
 
 def modify(store: Store, subscription: Payload, params: Payload) -> Payload:
     """Change a subscription as the API does, announce it, and invoice what the change makes due at once."""
-    check_parameters(params, _TAKEN)
-    if subscription["status"] in ("canceled", "incomplete_expired"):
-        raise Refusal(400, "A canceled subscription can only update its cancellation_details and metadata.")
+    _check(store, subscription, params)
     prorations = params.get("proration_behavior", "create_prorations")
-    if prorations not in PRORATIONS:
-        raise bad_parameter("proration_behavior", f"Invalid proration_behavior: {prorations}")
-    if params.get("payment_behavior", "allow_incomplete") not in ("allow_incomplete", "default_incomplete"):
-        raise bad_parameter("payment_behavior", "The fake changes first and collects then.")
     before = copy.deepcopy(subscription)
     for name in ("default_payment_method", "description", "trial_settings"):
         if name in params:
@@ -111,6 +107,27 @@ def resume(store: Store, subscription: Payload, params: Payload) -> Payload:
     return subscription
 
 
+def _check(store: Store, subscription: Payload, params: Payload) -> None:
+    """Refuse what is refused before anything is changed."""
+    check_parameters(params, _TAKEN)
+    if subscription["status"] in ("canceled", "incomplete_expired"):
+        raise Refusal(400, "A canceled subscription can only update its cancellation_details and metadata.")
+    if params.get("proration_behavior", "none") not in PRORATIONS:
+        raise bad_parameter("proration_behavior", "Invalid proration_behavior.")
+    if params.get("payment_behavior", "allow_incomplete") not in ("allow_incomplete", "default_incomplete"):
+        raise bad_parameter("payment_behavior", "The fake changes first and collects then.")
+    if params.get("pause_collection"):
+        _pause(params["pause_collection"])
+    for change in params.get("items") or []:
+        _item_of(subscription, change)
+        if change.get("price"):
+            recurring_price(store, change["price"])
+    for name in ("cancel_at", "trial_end"):
+        value = params.get(name)
+        if value and value not in _WORDS and integer(value) <= store.now():
+            raise bad_parameter(name, "Invalid timestamp: must be an integer in the future.")
+
+
 def _change_items(store: Store, subscription: Payload, changes: list[Payload], prorations: str) -> bool:
     """Change prices and quantities; tell whether a new period begins."""
     restarts = False
@@ -163,8 +180,6 @@ def _change_trial(store: Store, subscription: Payload, trial_end: Any) -> bool:
         notify_of_trial_end(store, subscription)
         return True
     moment = integer(trial_end)
-    if moment <= now:
-        raise bad_parameter("trial_end", "Invalid timestamp: must be an integer in the future.")
     subscription.update(
         status="trialing",
         billing_cycle_anchor=moment,
@@ -197,8 +212,6 @@ def _change_end(store: Store, subscription: Payload, params: Payload) -> None:
         at_period_end, moment = False, _end_of(subscription, params["cancel_at"])
     else:
         return
-    if moment is not None and moment <= store.now():
-        raise bad_parameter("cancel_at", "cancel_at must be in the future.")
     reason = "cancellation_requested" if moment else None
     subscription.update(
         cancel_at=moment,

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import stripe
+
 from usage_credits.testing.fake_stripe import objects
-from usage_credits.testing.fake_stripe.errors import bad_parameter, missing
+from usage_credits.testing.fake_stripe.errors import Refusal, bad_parameter, missing
 from usage_credits.testing.fake_stripe.forms import boolean, integer
 from usage_credits.testing.fake_stripe.store import Payload, Store
 
+_NAMES = {"invoiceitem": "InvoiceItem"}
 _PAGING = ("ending_before", "limit", "starting_after")
 
 
 def page(store: Store, kind: str, params: Payload, collection: str) -> Payload:
     """Return a page of the objects of a kind that the parameters ask for, latest first."""
+    _check(kind, params)
     filters = {**params}
     if kind == "subscription":
         filters.setdefault("status", "current")
@@ -33,6 +37,15 @@ def page(store: Store, kind: str, params: Payload, collection: str) -> Payload:
         start = _position(kind, ids, params["starting_after"], "starting_after") + 1
     rest = found[start:]
     return objects.listing(f"/v1/{collection}", rest[:limit], has_more=len(rest) > limit)
+
+
+def _check(kind: str, params: Payload) -> None:
+    """Refuse filters that Stripe does not know; a name in its library tells them."""
+    name = _NAMES.get(kind) or kind.title().replace("_", "")
+    known = getattr(stripe.params, f"{name}ListParams", None)
+    for param in params:
+        if known is not None and param not in known.__annotations__:
+            raise Refusal(400, f"Received unknown parameter: {param}", code="parameter_unknown", param=param)
 
 
 def _position(kind: str, ids: list[str], object_id: str, param: str) -> int:
@@ -87,7 +100,6 @@ _FILTERS: dict[tuple[str, str], Callable[[Payload, Any], bool]] = {
     ("invoice", "subscription"): lambda one, value: _subscription_of(one) == value,
     ("invoice_payment", "payment"): _pays_by,
     ("invoiceitem", "pending"): lambda one, value: (one["invoice"] is None) == boolean(value),
-    ("invoiceitem", "subscription"): lambda one, value: _subscription_of(one) == value,
     ("price", "lookup_keys"): lambda one, value: one["lookup_key"] in value,
     ("subscription", "price"): lambda one, value: any(
         item["price"]["id"] == value for item in one["items"]["data"]

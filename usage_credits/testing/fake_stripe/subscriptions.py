@@ -44,7 +44,7 @@ def create(store: Store, params: Payload) -> Payload:
     if behavior not in PAYMENT_BEHAVIORS:
         raise bad_parameter("payment_behavior", f"Invalid payment_behavior: {behavior}")
     customer = store.get("customer", params["customer"], param="customer")
-    sold = [(_recurring(store, item["price"]), _quantity(item)) for item in params["items"]]
+    sold = [(recurring_price(store, item["price"]), _quantity(item)) for item in params["items"]]
     due = sum(price["unit_amount"] * quantity for price, quantity in sold)
     if due and not _trial_end(store, params):
         if behavior != "default_incomplete" and not _can_pay(customer, params):
@@ -113,8 +113,17 @@ def show_price(subscription: Payload) -> None:
 
 def reprice(store: Store, item: Payload, price_id: str) -> None:
     """Let a subscription item be of another price."""
-    price = _recurring(store, price_id)
+    price = recurring_price(store, price_id)
     item.update(price=copy.deepcopy(price), plan=plan(price))
+
+
+def recurring_price(store: Store, price_id: str) -> Payload:
+    """Return a price that a subscription can be of."""
+    price = store.get("price", price_id, param="items[0][price]")
+    if not price["recurring"]:
+        message = f"The price specified is set to `type=one_time`: {price_id}"
+        raise bad_parameter("items[0][price]", message)
+    return price
 
 
 def check_parameters(params: Payload, taken: set[str]) -> None:
@@ -180,14 +189,6 @@ def _item(store: Store, subscription_id: str, price: Payload, quantity: int) -> 
             "tax_rates": [],
         },
     )
-
-
-def _recurring(store: Store, price_id: str) -> Payload:
-    price = store.get("price", price_id, param="items[0][price]")
-    if not price["recurring"]:
-        message = f"The price specified is set to `type=one_time`: {price_id}"
-        raise bad_parameter("items[0][price]", message)
-    return price
 
 
 def _quantity(item: Payload) -> int:
