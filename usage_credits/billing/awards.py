@@ -26,6 +26,7 @@ from usage_credits.values import MAX_TEXT
 CYCLE = "fulfillment_cycle"
 UPGRADE = "plan_upgrade"
 SEATS = "seats_added"
+FIRST_AWARD = "first_award"
 
 
 @dataclass(frozen=True)

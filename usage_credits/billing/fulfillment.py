@@ -14,6 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from usage_credits.billing.awards import announce_awards
+from usage_credits.billing.manual_fulfillments import end_stopped
 from usage_credits.billing.schedules import advance, awarded_dates, awards_due, record_failure
 from usage_credits.exceptions import UsageCreditsError
 from usage_credits.ledger.posting import Posting, lock_all, write
@@ -83,7 +84,8 @@ def fulfill_due(
     A batch locks its wallets in key order and commits by itself; when this is interrupted, the batches before stay
     and the next run goes on. Wallets that another worker holds are taken up last, and waited for then. One that
     fails stays due and keeps the reason as `last_error`; it is not tried again in this run and stops no other.
-    `limit` bounds how many are tried. Raises what makes it impossible to keep the reason, such as a lost connection.
+    `limit` bounds how many are tried. At last, what no payment stands behind and whose stop has come is ended.
+    Raises what makes it impossible to keep the reason, such as a lost connection.
     """
     run = _Run(batch_size, limit, using or router.db_for_write(Wallet))
     logger.info("Awarding %d due fulfillments", count_due(using=run.using))
@@ -91,12 +93,14 @@ def fulfill_due(
     for batch in run.batches():
         total += batch
         yield batch
+    ended = sum(end_stopped(batch_size=batch_size, using=run.using))
     logger.info(
-        "Awarded due fulfillments in %.1f seconds: %d awards of %d credits, %d fulfillments failed",
+        "Awarded due fulfillments in %.1f seconds: %d awards of %d credits, %d fulfillments failed, %d ended",
         time.monotonic() - started,
         total.awarded,
         total.credits,
         total.failed,
+        ended,
     )
 
 

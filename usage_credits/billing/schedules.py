@@ -11,13 +11,13 @@ import logging
 from collections.abc import Iterator
 
 from usage_credits import conf
-from usage_credits.billing.awards import Award, award_cycle
-from usage_credits.billing.cycles import Cycle, cycle_of
+from usage_credits.billing.awards import CYCLE, FIRST_AWARD, Award, award_bonus, award_cycle
+from usage_credits.billing.cycles import Cycle, cycle_of, plan_of
 from usage_credits.billing.plan_changes import drop_pending, take_over
 from usage_credits.exceptions import UsageCreditsError
 from usage_credits.ledger.events import announce
 from usage_credits.ledger.posting import Posting
-from usage_credits.models import Fulfillment, Transaction
+from usage_credits.models import MANUAL_SOURCE, Fulfillment, FulfillmentKind, Transaction
 
 logger = logging.getLogger("usage_credits")
 
@@ -61,9 +61,9 @@ def awards_due(
         if date in awarded or (next_date is not None and next_date <= post.now and not cycle.rolls_over):
             fulfillment.next_fulfillment_at = next_date
             continue
-        row = award_cycle(post, fulfillment, cycle, date, next_date)
+        award = _award(post, fulfillment, cycle, date, next_date)
         awarded.add(date)
-        yield Award(fulfillment, [row], str(row.metadata["reason"]))
+        yield award
 
 
 def awarded_dates(fulfillments: list[Fulfillment], using: str | None) -> dict[int, set[datetime.datetime]]:
@@ -110,6 +110,28 @@ def record_failure(post: Posting, fulfillment: Fulfillment, problem: Exception) 
             reason="refused" if is_refused else "error",
             metadata={"detail": detail},
         )
+
+
+def _award(
+    post: Posting,
+    fulfillment: Fulfillment,
+    cycle: Cycle,
+    date: datetime.datetime,
+    next_date: datetime.datetime | None,
+) -> Award:
+    """Award one grid date; a plan that no payment stands behind brings its signup bonus with the first."""
+    is_first = fulfillment.source == MANUAL_SOURCE and fulfillment.last_fulfilled_at is None
+    if not is_first or fulfillment.kind != FulfillmentKind.SUBSCRIPTION:
+        return Award(fulfillment, [award_cycle(post, fulfillment, cycle, date, next_date)], CYCLE)
+    bonus = award_bonus(post, fulfillment, plan_of(fulfillment))
+    award = Award(
+        fulfillment,
+        [*bonus, award_cycle(post, fulfillment, cycle, date, next_date)],
+        FIRST_AWARD,
+        {"is_reactivation": False},
+    )
+    fulfillment.credits_last_awarded = award.amount
+    return award
 
 
 def _date_to_award(

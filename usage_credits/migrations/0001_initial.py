@@ -944,6 +944,14 @@ class Migration(migrations.Migration):
                 name="usage_credits_due",
             ),
         ),
+        migrations.AddIndex(
+            model_name="fulfillment",
+            index=models.Index(
+                condition=models.Q(("next_fulfillment_at__isnull", False), ("stops_at__isnull", False)),
+                fields=["stops_at", "id"],
+                name="usage_credits_stopping",
+            ),
+        ),
         migrations.AddConstraint(
             model_name="fulfillment",
             constraint=models.UniqueConstraint(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from usage_credits.models.allocation import Allocation
 from usage_credits.models.debt import Debt
-from usage_credits.models.fulfillment import Fulfillment, FulfillmentKind
+from usage_credits.models.fulfillment import MANUAL_SOURCE, Fulfillment, FulfillmentKind
 from usage_credits.models.hold import HeldLot, Hold
 from usage_credits.models.key_alias import KeyAlias
 from usage_credits.models.lot import Lot
@@ -14,6 +14,7 @@ from usage_credits.models.transfer import ExpirationPolicy, Transfer
 from usage_credits.models.wallet import Wallet
 
 __all__ = [
+    "MANUAL_SOURCE",
     "Allocation",
     "Debt",
     "ExpirationPolicy",

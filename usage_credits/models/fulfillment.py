@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -38,9 +38,7 @@ class FulfillmentQuerySet(models.QuerySet["Fulfillment"]):
 
     def to_end(self, moment: datetime.datetime) -> FulfillmentQuerySet:
         """Keep those without a payment whose stop has come by `moment`, that wait for nothing and were not ended."""
-        return self.filter(
-            source=MANUAL_SOURCE, stops_at__lte=moment, next_fulfillment_at__gte=F("stops_at")
-        )
+        return self.filter(source=MANUAL_SOURCE, stops_at__lte=moment, next_fulfillment_at__gte=F("stops_at"))
 
     def active(self) -> FulfillmentQuerySet:
         """Keep the fulfillments that have not stopped."""
