@@ -92,15 +92,21 @@ def take_over(
     """Make `plan` the current one; where its period is another one, the grid counts from `at`."""
     fulfillment.plan_name, fulfillment.seats, fulfillment.as_sold = plan.name, seats, as_sold(plan)
     if fulfillment.period != plan.period.iso:
-        fulfillment.anchor = fulfillment.next_fulfillment_at = at
         fulfillment.period = plan.period.iso
+        start_grid(fulfillment, at)
     clear_pending(fulfillment)
 
 
 def restart(fulfillment: Fulfillment, plan: SubscriptionPlan, seats: int, at: datetime.datetime) -> None:
     """Make `plan` the current one on a new grid whose first date, not awarded yet, is `at`."""
     take_over(fulfillment, plan, seats, at=at)
+    start_grid(fulfillment, at)
+
+
+def start_grid(fulfillment: Fulfillment, at: datetime.datetime | None) -> None:
+    """Count grid dates from `at`, the first of them, which is not awarded yet whatever was awarded lately."""
     fulfillment.anchor = fulfillment.next_fulfillment_at = at
+    fulfillment.last_fulfilled_at = None
 
 
 def _upgrade(

@@ -113,7 +113,7 @@ class Life:
         elif term.price_id != fulfillment.metadata.get(PRICE):
             fulfillment.metadata[LEFT_FOR] = term.price_id
             return
-        fulfillment.anchor = fulfillment.next_fulfillment_at = term.starts_at
+        plan_changes.start_grid(fulfillment, term.starts_at)
         fulfillment.paid_from, fulfillment.paid_through = term.starts_at, term.ends_at
         grid = fulfillment.grid
         if self.subscription.is_taken_over and grid is not None:
@@ -166,7 +166,7 @@ class Life:
             plan_changes.take_over(fulfillment, plan, term.seats, at=term.starts_at)
         is_gap = paid_through is not None and term.starts_at > paid_through
         if is_gap and plan is None:
-            fulfillment.anchor = fulfillment.next_fulfillment_at = term.starts_at
+            plan_changes.start_grid(fulfillment, term.starts_at)
         fulfillment.paid_from, fulfillment.paid_through = term.starts_at, term.ends_at
         self._is_on(fulfillment, term.price_id)
         if is_gap:
