@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from typing import Any
+
+from django.db import OperationalError
 
 from usage_credits.billing.fulfillment import Fulfilled, fulfill_due
 from usage_credits.models import Fulfillment, FulfillmentKind, Transaction, Wallet
@@ -53,3 +56,31 @@ def amounts_awarded(fulfillment: Fulfillment) -> list[int]:
 
 def dates_awarded(fulfillment: Fulfillment) -> list[datetime.datetime | None]:
     return [row.grid_date for row in rows_of(fulfillment)]
+
+
+def refusing(verb: str, table: str, times: int | None = None) -> Callable[..., Any]:
+    """Return what makes the database refuse `times` statements (None: all) that do this to a table."""
+    refused = 0
+
+    def execute(call: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        nonlocal refused
+        if sql.startswith(verb) and table in sql.split(" (")[0].split(" SET ")[0] and refused != times:
+            refused += 1
+            raise OperationalError("deadlock detected")
+        return call(sql, params, many, context)
+
+    return execute
+
+
+def before_locking(act: Callable[[], Any]) -> Callable[..., Any]:
+    """Return what lets somebody else act between the reading of a batch and the locking of its wallets."""
+    is_done = False
+
+    def execute(call: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        nonlocal is_done
+        if "usage_credits_wallet" in sql and not is_done:
+            is_done = True
+            act()
+        return call(sql, params, many, context)
+
+    return execute
