@@ -52,7 +52,7 @@ credit_pack_purchased = Signal()
 """A bought pack was awarded, once: amount (bonus included), transaction, fulfillment, metadata."""
 
 credits_refunded = Signal()
-"""Money went back and credits with it: amount, transaction, fulfillment, metadata."""
+"""A row took back what a refunded payment awarded: amount, transaction, category, fulfillment, metadata."""
 
 subscription_credits_awarded = Signal()
 """A plan awarded credits: amount (the total), transaction (the last), fulfillment, reason, metadata."""
