@@ -42,7 +42,7 @@ def user() -> User:
 def check_out(user: User, **options: Any) -> stripe.checkout.Session:
     pack = find_credit_pack("starter")
     assert pack
-    urls = {
+    urls: dict[str, Any] = {
         "success_url": "https://shop.test/thanks?session={CHECKOUT_SESSION_ID}",
         "cancel_url": "https://shop.test/back",
     }

@@ -16,6 +16,8 @@ from usage_credits.testing.fake_stripe.store import Payload, Store
 
 _LIFETIME = 24 * 60 * 60
 
+_COLLECTION = {"payment": "if_required", "subscription": "always"}
+
 _SHOWN_AS_GIVEN = (
     "after_expiration",
     "automatic_tax",
@@ -43,16 +45,12 @@ def create_session(store: Store, params: Payload, *, base_url: str) -> Payload:
     if customer_id:
         store.get("customer", customer_id, param="customer")
     lines = [_line(store, number, item) for number, item in enumerate(params["line_items"])]
-    subscribes = params["mode"] == "subscription"
-    if subscribes:
+    if params["mode"] == "subscription":
         subscription_checkout.check(store, params, lines)
     elif any(line["price"]["recurring"] for line in lines) or params.get("subscription_data"):
         raise bad_parameter("mode", "Recurring prices and subscription_data take `subscription` mode.")
     session_id = store.new_id("checkout.session", length=58)
     store.hide(session_id, "subscription_data", params.get("subscription_data") or {})
-    if subscribes and subscription_checkout.on_trial(store, session_id):
-        for line in lines:
-            line.update(amount_subtotal=0, amount_total=0)
     subtotal = sum(line["amount_subtotal"] for line in lines)
     session = store.add(
         "checkout.session",
@@ -70,9 +68,7 @@ def create_session(store: Store, params: Payload, *, base_url: str) -> Payload:
             "metadata": params.get("metadata") or {},
             "mode": params["mode"],
             "payment_intent": None,
-            "payment_method_collection": params.get("payment_method_collection", "always")
-            if subscribes
-            else "if_required",
+            "payment_method_collection": params.get("payment_method_collection", _COLLECTION[params["mode"]]),
             "payment_method_types": params.get("payment_method_types") or ["card"],
             "payment_status": "unpaid",
             "setup_intent": None,

@@ -47,14 +47,7 @@ def open_dispute(
             "is_charge_refundable": inquiry,
             "network_reason_code": "10.4",
             "payment_intent": charge["payment_intent"],
-            "payment_method_details": {
-                "type": "card",
-                "card": {
-                    "brand": "visa",
-                    "case_type": "inquiry" if inquiry else "chargeback",
-                    "network_reason_code": "10.4",
-                },
-            },
+            "payment_method_details": {"type": "card", "card": _card_details(inquiry=inquiry)},
             "reason": reason,
             "status": "warning_needs_response" if inquiry else "needs_response",
         },
@@ -105,6 +98,11 @@ def decide(store: Store, dispute: Payload, *, won: bool) -> Payload:
         _move_money(store, dispute, dispute["amount"])
         emit(store, "charge.dispute.funds_reinstated", dispute)
     return dispute
+
+
+def _card_details(*, inquiry: bool) -> Payload:
+    case = "inquiry" if inquiry else "chargeback"
+    return {"brand": "visa", "case_type": case, "network_reason_code": "10.4"}
 
 
 def _is_inquiry(dispute: Payload) -> bool:

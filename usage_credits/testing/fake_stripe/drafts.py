@@ -44,22 +44,11 @@ def draft(
             "customer": customer["id"],
             "customer_email": customer.get("email"),
             "customer_name": customer.get("name"),
-            "default_payment_method": None,
             "discounts": [discount["discount"] for discount in discounts],
             "lines": listed(invoice_id, lines),
-            "parent": {
-                "type": "subscription_details",
-                "quote_details": None,
-                "subscription_details": {
-                    "metadata": dict(subscription["metadata"]),
-                    "subscription": subscription["id"],
-                },
-            },
+            "parent": _parent(subscription),
             "period_end": end,
             "period_start": start,
-            "status_transitions": dict.fromkeys(
-                ("finalized_at", "marked_uncollectible_at", "paid_at", "voided_at")
-            ),
             "subtotal": subtotal,
             "subtotal_excluding_tax": subtotal,
             "total": total,
@@ -76,6 +65,17 @@ def draft(
 def set_due(invoice: Payload, amount: int) -> None:
     """Set what is still to pay."""
     invoice.update(amount_due=amount, amount_remaining=amount)
+
+
+def _parent(subscription: Payload) -> Payload:
+    return {
+        "type": "subscription_details",
+        "quote_details": None,
+        "subscription_details": {
+            "metadata": dict(subscription["metadata"]),
+            "subscription": subscription["id"],
+        },
+    }
 
 
 _PLAIN: Payload = {
@@ -102,6 +102,7 @@ _PLAIN: Payload = {
     "customer_shipping": None,
     "customer_tax_exempt": "none",
     "customer_tax_ids": [],
+    "default_payment_method": None,
     "default_source": None,
     "default_tax_rates": [],
     "description": None,
@@ -133,6 +134,12 @@ _PLAIN: Payload = {
     "starting_balance": 0,
     "statement_descriptor": None,
     "status": "draft",
+    "status_transitions": {
+        "finalized_at": None,
+        "marked_uncollectible_at": None,
+        "paid_at": None,
+        "voided_at": None,
+    },
     "test_clock": None,
     "total_pretax_credit_amounts": [],
     "total_taxes": [],

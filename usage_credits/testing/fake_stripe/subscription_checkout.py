@@ -11,7 +11,7 @@ _SUBSCRIPTION_DATA = {"description", "metadata", "trial_end", "trial_period_days
 
 
 def check(store: Store, params: Payload, lines: list[Payload]) -> None:
-    """Refuse what Stripe refuses in this mode."""
+    """Refuse what Stripe refuses in this mode; where a trial comes first, nothing is due today."""
     for name in ("payment_intent_data", "customer_creation", "submit_type"):
         if params.get(name):
             raise bad_parameter(name, f"You can not pass `{name}` in `subscription` mode.")
@@ -25,12 +25,9 @@ def check(store: Store, params: Payload, lines: list[Payload]) -> None:
         raise bad_parameter(
             "subscription_data", "You may only specify one of trial_end and trial_period_days."
         )
-
-
-def on_trial(store: Store, session_id: str) -> bool:
-    """Tell whether the subscription begins with a trial, so that nothing is due today."""
-    data = store.hidden(session_id, "subscription_data")
-    return bool(data.get("trial_period_days") or data.get("trial_end"))
+    if data.get("trial_period_days") or data.get("trial_end"):
+        for line in lines:
+            line.update(amount_subtotal=0, amount_total=0)
 
 
 def subscribe(store: Store, session: Payload, method: str, details: Payload) -> None:
