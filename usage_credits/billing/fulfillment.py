@@ -88,14 +88,14 @@ def fulfill_due(
     Raises what makes it impossible to keep the reason, such as a lost connection.
     """
     run = _Run(batch_size, limit, using or router.db_for_write(Wallet))
-    logger.info("Awarding %d due fulfillments", count_due(using=run.using))
+    logger.info("Awarding due fulfillments: %d wait", count_due(using=run.using))
     started, total = time.monotonic(), Fulfilled()
     for batch in run.batches():
         total += batch
         yield batch
     ended = sum(end_stopped(batch_size=batch_size, using=run.using))
     logger.info(
-        "Awarded due fulfillments in %.1f seconds: %d awards of %d credits, %d fulfillments failed, %d ended",
+        "Awarded due fulfillments in %.1f seconds: awards %d, credits %d, failed %d, ended %d",
         time.monotonic() - started,
         total.awarded,
         total.credits,
