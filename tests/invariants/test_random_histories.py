@@ -8,14 +8,21 @@ import pytest
 import time_machine
 from django.db import models
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.app.models import User
 from tests.factories import configured, make_user
 from usage_credits import IdempotencyConflict, InsufficientCredits, InvalidValue, with_credits
+from usage_credits.billing.refunds import Returned, settle_pack
 from usage_credits.ledger.expiry import book_expired
 from usage_credits.ledger.verification import verify
-from usage_credits.models import Wallet
+from usage_credits.models import Fulfillment, Wallet
 
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 HOUR = datetime.timedelta(hours=1)
@@ -23,38 +30,78 @@ HOUR = datetime.timedelta(hours=1)
 AMOUNTS = st.integers(1, 30)
 HOURS = st.integers(-1, 12)
 KEYS = st.sampled_from([None, None, None, "a", "A", "b", "c"])
+PRICE = 100
+CENTS = st.sampled_from([0, 1, 33, 50, 67, PRICE])
+
+
+@dataclass
+class Stock:
+    """What is left of a lot; `payment` is the place in `Model.sold` of what bought it."""
+
+    expires_at: datetime.datetime | None
+    left: int
+    payment: int | None = None
+
+
+@dataclass
+class Sale:
+    """A bought pack: what it awarded, and what refunds took of it so far."""
+
+    awarded: int
+    taken: int = 0
 
 
 @dataclass
 class Model:
-    """The same wallet in plain Python: lots by expiry, one sum of debt, and the keys that were used."""
+    """The same wallet in plain Python: lots by expiry, one sum of debt, claims, and the keys that were used."""
 
     now: datetime.datetime = START
-    lots: list[tuple[datetime.datetime | None, int]] = field(default_factory=list)
+    lots: list[Stock] = field(default_factory=list)
     debt: int = 0
     keys: dict[str, int] = field(default_factory=dict)
+    sold: list[Sale] = field(default_factory=list)
+    claims: dict[int, int] = field(default_factory=dict)
 
     def stock(self, moment: datetime.datetime | None = None) -> int:
         moment = moment or self.now
-        return sum(left for expires_at, left in self.lots if expires_at is None or expires_at > moment)
+        return sum(lot.left for lot in self.lots if lot.expires_at is None or lot.expires_at > moment)
 
     def balance(self, moment: datetime.datetime | None = None) -> int:
         return self.stock(moment) - self.debt
 
-    def credit(self, amount: int, expires_at: datetime.datetime | None) -> None:
+    def credit(self, amount: int, expires_at: datetime.datetime | None, payment: int | None = None) -> int:
+        """Add a lot and return what claims took of it."""
         settled = min(self.debt, amount)
         self.debt -= settled
-        self.lots.append((expires_at, amount - settled))
+        left = amount - settled
+        for claimant, claimed in self.claims.items():
+            paid = min(claimed, left)
+            left -= paid
+            self.claims[claimant] -= paid
+            self.sold[claimant].taken += paid
+        self.lots.append(Stock(expires_at, left, payment))
+        return amount - settled - left
 
-    def debit(self, amount: int) -> None:
+    def debit(self, amount: int, payment: int = -1) -> None:
+        """Take from the lots of `payment` first, then of those that expire soonest."""
         never = datetime.datetime.max.replace(tzinfo=datetime.UTC)
-        spendable = [lot for lot in self.lots if lot[0] is None or lot[0] > self.now]
-        self.lots = []
-        for expires_at, left in sorted(spendable, key=lambda lot: lot[0] or never):
-            paid = min(left, amount)
+        self.lots = [lot for lot in self.lots if lot.expires_at is None or lot.expires_at > self.now]
+        for lot in sorted(self.lots, key=lambda lot: (lot.payment != payment, lot.expires_at or never)):
+            paid = min(lot.left, amount)
             amount -= paid
-            self.lots.append((expires_at, left - paid))
+            lot.left -= paid
         self.debt += amount
+
+    def refund(self, payment: int, cents: int, negatives: bool) -> None:
+        sale = self.sold[payment]
+        due = -(-sale.awarded * cents // PRICE) - sale.taken
+        takes = max(due if negatives else min(due, max(self.balance(), 0)), 0)
+        if payment in self.claims or due > takes:
+            self.claims[payment] = max(due - takes, 0)
+        sale.taken += min(due, takes)
+        self.debit(takes, payment)
+        if due < 0:
+            self.credit(-due, None)
 
 
 class RandomHistory(RuleBasedStateMachine):
@@ -66,6 +113,7 @@ class RandomHistory(RuleBasedStateMachine):
         self.wallet: Wallet = self.user.wallet()
         self.model = Model()
         self.past: dict[datetime.datetime, int] = {}
+        self.sold: list[Fulfillment] = []
 
     def teardown(self) -> None:
         self.clock.stop()
@@ -81,8 +129,28 @@ class RandomHistory(RuleBasedStateMachine):
                 self.wallet.credit(amount, expires_at=expires_at, idempotency_key=key)
             return
         row = self.wallet.credit(amount, expires_at=expires_at, idempotency_key=key)
-        self.model.credit(amount, expires_at)
-        self.posted(row, amount, key)
+        claimed = self.model.credit(amount, expires_at)
+        self.posted(row, amount, key, claimed)
+
+    @rule(amount=AMOUNTS)
+    def buy(self, amount: int) -> None:
+        number = len(self.model.sold)
+        sold = Fulfillment.objects.create(
+            wallet=self.wallet, kind="credit_pack", source="stripe", source_id=f"pi:{self.wallet.pk}.{number}"
+        )
+        row = self.wallet.credit(amount, category="credit_pack_purchase", fulfillment=sold)
+        self.sold.append(sold)
+        self.model.sold.append(Sale(amount))
+        self.posted(row, amount, None, self.model.credit(amount, None, number))
+
+    @precondition(lambda self: self.sold)
+    @rule(data=st.data(), cents=CENTS, negatives=st.booleans())
+    def refund(self, data: st.DataObject, cents: int, negatives: bool) -> None:
+        number = data.draw(st.integers(0, len(self.sold) - 1))
+        with configured(ALLOW_NEGATIVE_BALANCE=negatives):
+            for _time in range(2):
+                settle_pack(self.sold[number], lambda: Returned(amount=PRICE, refunded=cents))
+        self.model.refund(number, cents, negatives)
 
     @rule(amount=AMOUNTS, key=KEYS, negatives=st.booleans())
     def debit(self, amount: int, key: str | None, negatives: bool) -> None:
@@ -98,8 +166,9 @@ class RandomHistory(RuleBasedStateMachine):
                     self.wallet.debit(amount, idempotency_key=key)
                 assert refusal.value.available == max(self.model.balance(), 0)
 
-    def posted(self, row: Any, amount: int, key: str | None) -> None:
-        assert (row.amount, row.replayed, row.balance_after) == (amount, False, self.model.balance())
+    def posted(self, row: Any, amount: int, key: str | None, claimed: int = 0) -> None:
+        balance = self.model.balance() + claimed
+        assert (row.amount, row.replayed, row.balance_after) == (amount, False, balance)
         if key is not None:
             self.model.keys[key] = amount
 
@@ -133,6 +202,14 @@ class RandomHistory(RuleBasedStateMachine):
         assert self.user.credits == max(balance, 0)
         users: models.QuerySet[Any] = User.objects.filter(pk=self.user.pk)
         assert with_credits(users).get().credits_now == max(balance, 0)
+
+    @invariant()
+    def claims_agree(self) -> None:
+        assert Wallet.objects.get(pk=self.wallet.pk).claims == sum(self.model.claims.values())
+        for sold, sale in zip(self.sold, self.model.sold, strict=True):
+            rows = sold.transactions.filter(category="credit_pack_refund")
+            assert -sum(row.amount for row in rows) == sale.taken
+            assert sale.taken + self.model.claims.get(self.sold.index(sold), 0) <= sale.awarded
 
     @invariant()
     def ledger_is_sound(self) -> None:

@@ -69,8 +69,10 @@ class Clawback:
         """
         due = target - self.taken.amount
         allow_negative = conf.current().allow_negative_balance
-        takes = max(due if allow_negative else min(due, self.post.available), 0)
-        claimed = max(due - takes, 0)
+        takes = 0
+        if due > 0:
+            takes = due if allow_negative else min(due, self.post.available)
+        claimed = max(due, 0) - takes
         # Before anything is given back, which would pay it.
         self.post.claims.leave(self.fulfillment, self.payment, claimed, facts)
         if takes:
