@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 from usage_credits.version import __version__
 
 if TYPE_CHECKING:
+    from usage_credits.billing.checkout import settle_checkout
+    from usage_credits.billing.grants import start_grant, stop_grant
+    from usage_credits.billing.plans import change_plan, keep_plan, start_plan, stop_plan
+    from usage_credits.billing.portal import create_portal_session
     from usage_credits.conf import find_credit_pack, find_subscription_plan
     from usage_credits.dsl.costs import credits
     from usage_credits.dsl.money import Money, cents, dollars, euros, pounds
@@ -33,6 +37,10 @@ if TYPE_CHECKING:
     from usage_credits.owners import HasWallet, detach_owner, with_credits
 
 _HOMES = {
+    "billing.checkout": ("settle_checkout",),
+    "billing.grants": ("start_grant", "stop_grant"),
+    "billing.plans": ("change_plan", "keep_plan", "start_plan", "stop_plan"),
+    "billing.portal": ("create_portal_session",),
     "conf": ("find_credit_pack", "find_subscription_plan"),
     "dsl.costs": ("credits",),
     "dsl.money": ("Money", "cents", "dollars", "euros", "pounds"),
@@ -75,13 +83,21 @@ __all__ = [
     "WalletOptions",
     "__version__",
     "cents",
+    "change_plan",
+    "create_portal_session",
     "credits",
     "detach_owner",
     "dollars",
     "euros",
     "find_credit_pack",
     "find_subscription_plan",
+    "keep_plan",
     "pounds",
+    "settle_checkout",
+    "start_grant",
+    "start_plan",
+    "stop_grant",
+    "stop_plan",
     "with_credits",
 ]
 

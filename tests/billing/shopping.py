@@ -8,10 +8,10 @@ import stripe
 from django.conf import settings
 from django.db import models
 
-from usage_credits import find_credit_pack
+from usage_credits import find_credit_pack, find_subscription_plan
 from usage_credits.testing import FakeStripe
 
-RETURN = {"success_url": "https://shop.test/thanks", "cancel_url": "https://shop.test/back"}
+RETURN: dict[str, Any] = {"success_url": "https://shop.test/thanks", "cancel_url": "https://shop.test/back"}
 
 
 def check_out(owner: models.Model, pack: str = "starter", **options: Any) -> stripe.checkout.Session:
@@ -19,6 +19,20 @@ def check_out(owner: models.Model, pack: str = "starter", **options: Any) -> str
     assert sold
     session: stripe.checkout.Session = sold.create_checkout_session(owner, **{**RETURN, **options})
     return session
+
+
+def check_out_plan(owner: models.Model, plan: str = "pro", **options: Any) -> stripe.checkout.Session:
+    sold = find_subscription_plan(plan)
+    assert sold
+    session: stripe.checkout.Session = sold.create_checkout_session(owner, **{**RETURN, **options})
+    return session
+
+
+def sent(fake: FakeStripe, path: str = "/v1/checkout/sessions") -> dict[str, Any]:
+    """Return the parameters of the latest session."""
+    return [request.params for request in fake.requests if (request.method, request.path) == ("post", path)][
+        -1
+    ]
 
 
 def buy(fake: FakeStripe, owner: models.Model, pack: str = "starter", **options: Any) -> dict[str, Any]:

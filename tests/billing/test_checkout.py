@@ -7,8 +7,9 @@ import pytest
 import stripe
 
 from tests.app.models import User
-from tests.billing.shopping import RETURN, buy, check_out
-from usage_credits import CreditPack, InvalidValue, cents, find_credit_pack, find_subscription_plan
+from tests.billing.shopping import RETURN, buy, check_out, sent
+from usage_credits import CreditPack, InvalidValue, cents, find_credit_pack
+from usage_credits.billing.checkout import create_checkout_session
 from usage_credits.testing import FakeStripe
 
 OURS = {
@@ -19,11 +20,6 @@ OURS = {
     "price_cents": "2900",
     "price_currency": "USD",
 }
-
-
-def sent(fake: FakeStripe) -> dict[str, Any]:
-    """Return the parameters of the latest checkout session."""
-    return [request.params for request in fake.requests if request.path == "/v1/checkout/sessions"][-1]
 
 
 @pytest.mark.behaviour("PAC-11")
@@ -152,11 +148,24 @@ def test_refuse_pack_that_settings_do_not_offer_so(fake: FakeStripe, user: User)
     assert fake.requests == []
 
 
-def test_refuse_plan_as_long_as_plans_are_not_sold(fake: FakeStripe, user: User) -> None:
-    plan = find_subscription_plan("pro")
-    assert plan
+@pytest.mark.parametrize("quantity", [0, 2, True, "1", None])
+def test_refuse_several_packs_at_once(fake: FakeStripe, user: User, quantity: Any) -> None:
+    with pytest.raises(InvalidValue, match="a purchase awards one pack") as refusal:
+        check_out(user, quantity=quantity)
+    assert refusal.value.field == "quantity"
+    assert fake.requests == []
+
+
+def test_refuse_pack_with_a_period(fake: FakeStripe, user: User) -> None:
+    with pytest.raises(InvalidValue, match="a pack is paid once") as refusal:
+        check_out(user, period="month")
+    assert refusal.value.field == "period"
+    assert fake.requests == []
+
+
+def test_refuse_to_sell_anything_else(fake: FakeStripe, user: User) -> None:
     with pytest.raises(InvalidValue, match="nothing else is sold through Stripe"):
-        plan.create_checkout_session(user, **RETURN)
+        create_checkout_session("starter", user)
     assert fake.requests == []
 
 

@@ -11,10 +11,12 @@ django.setup()
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from tests.app.models import User
-from usage_credits import find_credit_pack
+from usage_credits import create_portal_session, find_credit_pack, settle_checkout
 from usage_credits.testing import capture_events, stripe_signature
 for attempt in (
     lambda: find_credit_pack("starter").create_checkout_session(User(pk=1)),
+    lambda: settle_checkout("cs_test_1", User(pk=1)),
+    lambda: create_portal_session(User(pk=1)),
     lambda: call_command("sync_credits"),
 ):
     try:
@@ -33,6 +35,6 @@ def test_say_what_is_missing_where_djstripe_is_not_installed(db: None) -> None:
         check=True,
     )
     assert answer.stdout.splitlines() == [
-        'ImproperlyConfigured Selling through Stripe needs "djstripe" in INSTALLED_APPS.',
+        *['ImproperlyConfigured Selling through Stripe needs "djstripe" in INSTALLED_APPS.'] * 3,
         'CommandError This needs "djstripe" in INSTALLED_APPS.',
     ]

@@ -1,10 +1,15 @@
-"""What a web process of the concurrency tests does: take webhooks, with Stripe behind an address of its own."""
+"""What a web process of the concurrency tests does: take webhooks and show pages, with Stripe behind an address."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
 
 import stripe
+from django.contrib.auth import get_user_model
+from django.test import Client
+from django.urls import reverse
 
 from usage_credits.testing.fake_stripe import through_test_client
 
@@ -22,3 +27,18 @@ def receive(api_base: str, deliveries: list[tuple[str, bytes, Mapping[str, str]]
                 break
         answers.append(status)
     return answers
+
+
+def come_back(api_base: str, user_id: int, session_ids: list[str]) -> list[int]:
+    """Open the return page of each checkout once, as the buyer's browser does; return the answers."""
+    stripe.api_base = api_base
+    buyer = Client(raise_request_exception=False)
+    buyer.force_login(get_user_model().objects.get(pk=user_id))
+    page = reverse("usage_credits:checkout_return")
+    return [buyer.get(page, {"session_id": session_id}).status_code for session_id in session_ids]
+
+
+def work(target: str, *values: Any) -> Any:
+    """Do what `target` ("module:function") does, so that processes of one run may do different things."""
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)(*values)

@@ -13,11 +13,20 @@ from usage_credits.dsl.packs import CreditPack
 from usage_credits.exceptions import InvalidValue
 
 
-def pack_parameters(pack: CreditPack, owner: models.Model, options: Mapping[str, Any]) -> dict[str, Any]:
+def pack_parameters(
+    pack: CreditPack, owner: models.Model, options: Mapping[str, Any], *, period: object, quantity: object
+) -> dict[str, Any]:
     """Return the parameters of the checkout session; `options` and what they hold are left as they are.
 
-    Raises InvalidValue for a pack that CREDIT_PACKS does not hold as it is: its payment could not be awarded.
+    Raises InvalidValue for a pack that CREDIT_PACKS does not hold as it is: its payment could not be awarded. Packs
+    are sold one at a time, and have no periods.
     """
+    if period is not None:
+        raise InvalidValue.of("period", period, "None: a pack is paid once")
+    if type(quantity) is not int or quantity != 1:
+        raise InvalidValue.of(
+            "quantity", quantity, "1: a purchase awards one pack; offer larger packs instead"
+        )
     sold = conf.find_credit_pack(pack.name)
     if sold is None or sold != pack.in_currency(sold.price.currency):
         raise InvalidValue("pack", f"{pack.name!r} is not in CREDIT_PACKS as it is offered here.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,10 +51,10 @@ def retrieve_intent(intent_id: str, access: Access) -> Payload | None:
         return None
 
 
-def retrieve_session(session_id: str, access: Access) -> Payload | None:
-    """Return a checkout session, or None where Stripe has none of this id."""
+def retrieve_session(session_id: str, access: Access, *, expand: Sequence[str] = ()) -> Payload | None:
+    """Return a checkout session, with objects for the ids in `expand`, or None where Stripe has none of this id."""
     try:
-        return stripe.checkout.Session.retrieve(session_id, **access.options()).to_dict()
+        return stripe.checkout.Session.retrieve(session_id, expand=list(expand), **access.options()).to_dict()
     except stripe.InvalidRequestError as error:
         _raise_unless_missing(error)
         return None

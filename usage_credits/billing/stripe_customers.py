@@ -62,6 +62,11 @@ def ensure_customer(owner: models.Model) -> str:
     returns: arguments of `stripe.Customer.create`, which win. Raises InvalidValue for an owner that is not saved and
     stripe.StripeError where Stripe refuses.
     """
+    return find_own_customer(owner) or _create_customer(owner)
+
+
+def find_own_customer(owner: models.Model) -> str | None:
+    """Return the id of the Stripe customer that dj-stripe has for the owner, or None; asks the database alone."""
     reference = reference_to(owner)
     customers = Customer.objects.filter(livemode=djstripe_settings.STRIPE_LIVE_MODE, date_purged=None)
     owned = (
@@ -70,13 +75,13 @@ def ensure_customer(owner: models.Model) -> str:
         else customers.filter(**{f"metadata__{OWNER_KEY}": reference})
     )
     living = [customer for customer in owned.order_by("djstripe_id") if not customer.deleted]
-    return str(living[0].id) if living else _create_customer(owner, reference)
+    return str(living[0].id) if living else None
 
 
-def _create_customer(owner: models.Model, reference: str) -> str:
+def _create_customer(owner: models.Model) -> str:
     access = Access.default()
     attributes = _attributes_of(owner)
-    metadata = {**(attributes.pop("metadata", None) or {}), OWNER_KEY: reference}
+    metadata = {**(attributes.pop("metadata", None) or {}), OWNER_KEY: reference_to(owner)}
     subscriber_key = djstripe_settings.SUBSCRIBER_CUSTOMER_KEY
     if _is_subscriber(owner) and subscriber_key:
         metadata[subscriber_key] = str(owner.pk)

@@ -17,6 +17,8 @@ from usage_credits.values import check_amount, check_metadata, check_text
 UnusedCredits = Literal["expire", "rollover"]
 """What becomes of what is left of one period's credits when the next ones come."""
 
+PURCHASE_TYPE = "credit_plan"
+
 SINGLE_PRICE = "default"
 """Under which key `prices` lists the one price id of a plan that has no others."""
 
@@ -112,6 +114,10 @@ class SubscriptionPlan(Sellable):
     def matches(self, price_id: str | None) -> bool:
         """Tell whether a price id is one of this plan's."""
         return price_id in self.price_ids
+
+    def base_metadata(self) -> dict[str, str]:
+        """Return what every subscription to this plan tells Stripe; Stripe's metadata holds text only."""
+        return {"purchase_type": PURCHASE_TYPE, "plan_name": self.name}
 
 
 def _check_allowance(gives: object) -> Allowance:
