@@ -28,7 +28,7 @@ PRICES = {
 
 
 @contextmanager
-def stripe_at(fake: FakeStripe, moment: datetime = START) -> Iterator[time_machine.Coordinates]:
+def stripe_at(fake: FakeStripe, moment: datetime = START) -> Iterator[time_machine.Traveller]:
     """Stop the clock at `moment`, for the project and the fake alike, and let the fake know the prices."""
     with time_machine.travel(moment, tick=False) as clock:
         for price_id, amount in PRICES.items():

@@ -41,12 +41,11 @@ def revoke(post: Posting, fulfillment: Fulfillment, *, after: datetime.datetime)
     awards = Transaction.objects.using(post.wallet._state.db).filter(
         fulfillment=fulfillment.pk, grid_date__gt=after
     )
-    dates = dict(awards.values_list("pk", "grid_date"))
+    dates = {pk: date.isoformat() for pk, date in awards.values_list("pk", "grid_date") if date}
     lots = [lot for lot in post.lots if lot.transaction_id in dates] if dates else []
     left = sum(lot.remaining for lot in lots)
     if not left:
         return
-    revoked = sorted(str(dates[lot.transaction_id]) for lot in lots)
     entry = DebitEntry(
         left,
         category=REVERSAL,
@@ -56,7 +55,7 @@ def revoke(post: Posting, fulfillment: Fulfillment, *, after: datetime.datetime)
             "plan_name": fulfillment.plan_name,
             "reason": REVOKED,
             "not_due_after": after.isoformat(),
-            "grid_dates": revoked,
+            "grid_dates": sorted(dates[lot.transaction_id] for lot in lots),
         },
         fulfillment=fulfillment,
         pays_first=frozenset(dates),

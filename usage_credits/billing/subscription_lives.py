@@ -32,6 +32,9 @@ PRICE = "price_id"
 LEFT_FOR = "left_for"
 """The key of metadata that names the price without credits for which the plan was left."""
 
+ENDED = "ended_at"
+"""The key of metadata that says when the subscription ended, for good."""
+
 _INSTANT = datetime.timedelta(microseconds=1)
 
 
@@ -55,6 +58,9 @@ class Life:
 
         None where the subscription is for no plan of ours or nothing of it was paid; nothing is written then.
         """
+        if self._fulfillment and ENDED in self._fulfillment.metadata and not self.subscription.ended_at:
+            # An older copy, of a subscription that the provider has deleted.
+            return self._fulfillment
         seen_until = self._fulfillment.changed_at if self._fulfillment else None
         present = self.subscription.changes[-1:] or (None,)
         if self.subscription.trial is not None:
@@ -68,6 +74,7 @@ class Life:
         if self._fulfillment is not None:
             self._advance()
             if self.subscription.ended_at is not None:
+                self._fulfillment.metadata[ENDED] = self.subscription.ended_at.isoformat()
                 end(self.post, self._fulfillment, self.subscription.ended_at)
             self._fulfillment.changed_at = self._fulfillment.changed_at or self.post.now
             self._fulfillment.save()
