@@ -13,7 +13,8 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 from django.test import override_settings
 
-from usage_credits import CreditPack, Operation, SubscriptionPlan, credits, dollars
+from tests.app.models import Newcomer
+from usage_credits import CreditPack, Operation, SubscriptionPlan, WalletOptions, credits, dollars
 
 # dj-stripe's own checks, which run along, look for keys in the database.
 pytestmark = pytest.mark.django_db
@@ -206,6 +207,20 @@ def test_check_warns_about_sales_without_dj_stripe(keys: dict[str, Any], names: 
 def test_check_accepts_free_plans_without_dj_stripe() -> None:
     with without_stripe():
         assert "usage_credits.W004" not in ids(found(SUBSCRIPTION_PLANS=[DAILY]))
+
+
+def test_check_refuses_a_free_plan_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Newcomer, "wallet_options", WalletOptions(free_plan="daily"))
+    archived = SubscriptionPlan("daily", gives=credits(10).every("day"), archived=True)
+    for plans, says in (([SOLD], "allowed is"), ([], "none"), ([archived], "archived")):
+        messages = [
+            message for message in found(SUBSCRIPTION_PLANS=plans) if message.id == "usage_credits.E004"
+        ]
+        assert [message.obj for message in messages] == [Newcomer]
+        assert says in messages[0].msg
+        assert "SUBSCRIPTION_PLANS" in str(messages[0].hint)
+    assert "usage_credits.E004" not in ids(found(SUBSCRIPTION_PLANS=[DAILY]))
+    assert "usage_credits.E004" not in ids(found(SUBSCRIPTION_PLANS=[DAILY, DAILY]))
 
 
 def test_check_leaves_further_warnings_out_while_settings_are_refused() -> None:

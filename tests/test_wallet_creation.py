@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -7,11 +8,20 @@ from django.contrib.contenttypes.models import ContentType
 from django.core import serializers
 from django.db import IntegrityError, transaction
 
-from tests.app.models import Newcomer, Studio, User
-from tests.factories import NewcomerFactory, StudioFactory, TeamFactory, UserFactory, amounts_of, stored
-from usage_credits import InvalidValue, WalletOptions
+from tests.app.models import Academy, Newcomer, Studio, User
+from tests.factories import (
+    NewcomerFactory,
+    StudioFactory,
+    TeamFactory,
+    UserFactory,
+    amounts_of,
+    configured,
+    names,
+    stored,
+)
+from usage_credits import InvalidValue, SubscriptionPlan, WalletOptions, credits
 from usage_credits.ledger.wallets import open_wallet
-from usage_credits.models import Transaction, Wallet
+from usage_credits.models import Fulfillment, Transaction, Wallet
 from usage_credits.testing import capture_events
 
 pytestmark = pytest.mark.django_db
@@ -185,3 +195,53 @@ def test_fixtures_bring_their_own_wallets() -> None:
     for loaded in serializers.deserialize("json", dump):
         loaded.save()
     assert Newcomer.objects.get().find_wallet() is None
+
+
+FREE = SubscriptionPlan("free", gives=credits(30).every("month"), signup_bonus=5)
+
+
+@pytest.fixture
+def free_plan(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(Newcomer, "wallet_options", WalletOptions(initial_balance=100, free_plan="free"))
+    with configured(SUBSCRIPTION_PLANS=[FREE]):
+        yield
+
+
+def test_free_plan_starts_with_its_owner(free_plan: None) -> None:
+    with capture_events() as events:
+        newcomer = NewcomerFactory.create()
+    assert amounts_of(newcomer.wallet()) == [100, 5, 30]
+    assert newcomer.credit_subscriptions == [FREE]
+    assert names(events) == ["credits_added"] * 3 + ["subscription_credits_awarded"]
+    newcomer.save()
+    assert Fulfillment.objects.count() == 1
+    assert Academy.objects.create(name="with options of its own").credit_subscriptions == []
+
+
+def test_free_plan_goes_with_an_owner_that_is_rolled_back(free_plan: None) -> None:
+    before = stored()
+    with transaction.atomic():
+        NewcomerFactory.create()
+        transaction.set_rollback(True)
+    assert (stored(), Newcomer.objects.count()) == (before, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "plans", [[], [SubscriptionPlan("free", gives=credits(30).every("month"), archived=True)]]
+)
+def test_owner_is_not_created_without_its_free_plan(free_plan: None, plans: list[SubscriptionPlan]) -> None:
+    with configured(SUBSCRIPTION_PLANS=plans), pytest.raises(InvalidValue) as refusal:
+        Newcomer.objects.create(name="ada")
+    assert refusal.value.field == "free_plan"
+    assert "free" in str(refusal.value)
+    assert not Newcomer.objects.exists()
+    assert not Wallet.objects.exists()
+
+
+def test_fixtures_bring_their_own_plans(free_plan: None) -> None:
+    newcomer = Newcomer(pk=5, name="ada")
+    for loaded in serializers.deserialize("json", serializers.serialize("json", [newcomer])):
+        loaded.save()
+    assert Newcomer.objects.get().find_wallet() is None
+    assert not Fulfillment.objects.exists()

@@ -11,6 +11,7 @@ from django.core.checks import CheckMessage
 from django.db import connections, router
 from django.utils.module_loading import import_string
 
+from usage_credits.billing.plans import check_startable
 from usage_credits.conf import (
     SETTING,
     InvalidSetting,
@@ -20,10 +21,16 @@ from usage_credits.conf import (
     current,
     unimportable,
 )
+from usage_credits.exceptions import InvalidValue
 from usage_credits.models import Wallet
+from usage_credits.owners import HasWallet
 
 SETTINGS_HINT: Final = f"Correct the key in {SETTING}; the message says what is allowed."
 PATH_HINT: Final = "Write the full dotted path of something that can be imported: 'package.module.name'."
+
+FREE_PLAN_HINT: Final = (
+    f"Define the plan in {SETTING}['SUBSCRIPTION_PLANS'], or correct wallet_options of the model."
+)
 
 
 def check_settings(**kwargs: object) -> list[CheckMessage]:
@@ -72,6 +79,23 @@ def check_stripe(**kwargs: object) -> list[CheckMessage]:
     ]
 
 
+def check_free_plans(**kwargs: object) -> list[CheckMessage]:
+    """E004: the free plan of an owner's model cannot be started."""
+    if _readable_settings() is None:
+        return []
+    errors: list[CheckMessage] = []
+    for model in apps.get_models():
+        # A proxy shares its model's options, unless it has its own.
+        if not issubclass(model, HasWallet) or (model._meta.proxy and "wallet_options" not in vars(model)):
+            continue
+        try:
+            if model.wallet_options.free_plan is not None:
+                check_startable(model.wallet_options.free_plan, "free_plan")
+        except InvalidValue as error:
+            errors.append(checks.Error(str(error), hint=FREE_PLAN_HINT, obj=model, id="usage_credits.E004"))
+    return errors
+
+
 def check_database(**kwargs: object) -> list[CheckMessage]:
     """W001: SQLite takes no lock when a transaction starts. W002: the isolation is not READ COMMITTED."""
     alias = router.db_for_write(Wallet)
@@ -95,6 +119,7 @@ CHECKS: Final[tuple[Callable[..., list[CheckMessage]], ...]] = (
     check_settings,
     check_grace,
     check_stripe,
+    check_free_plans,
     check_database,
 )
 

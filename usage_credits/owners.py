@@ -14,6 +14,7 @@ from django.db.models.functions import Cast, Coalesce, Greatest
 from django.utils import timezone
 
 from usage_credits import conf
+from usage_credits.billing.plans import check_startable, start_plan
 from usage_credits.dsl import categories
 from usage_credits.dsl.plans import SubscriptionPlan
 from usage_credits.dsl.wallet_options import WalletOptions
@@ -30,7 +31,7 @@ from usage_credits.ledger.wallets import (
     owner_type,
     wallets_of,
 )
-from usage_credits.models import Fulfillment, FulfillmentKind, Transaction, Wallet
+from usage_credits.models import MANUAL_SOURCE, Fulfillment, FulfillmentKind, Transaction, Wallet
 from usage_credits.models.transaction import TransactionQuerySet
 from usage_credits.spending import charge_entry, quote
 from usage_credits.values import check_metadata
@@ -50,6 +51,14 @@ class HasWallet(models.Model):
 
     class Meta:
         abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save the owner; a new one commits together with its wallet and its free plan."""
+        if not self._state.adding:
+            super().save(*args, **kwargs)
+            return
+        with transaction.atomic(using=kwargs.get("using") or router.db_for_write(type(self), instance=self)):
+            super().save(*args, **kwargs)
 
     @property
     def credits(self) -> int:
@@ -79,13 +88,17 @@ class HasWallet(models.Model):
 
     @property
     def credit_subscriptions(self) -> list[SubscriptionPlan]:
-        """Return the plans of the subscriptions that have not stopped; plans gone from settings are left out."""
+        """Return the plans of the subscriptions that have not stopped.
+
+        Left out are plans that have gone from settings, and those without payment that wait for their start.
+        """
         wallet = self.find_wallet()
         if wallet is None:
             return []
         active = Fulfillment.objects.using(wallet._state.db).active().filter(wallet=wallet)
         names = (
             active.filter(kind=FulfillmentKind.SUBSCRIPTION)
+            .exclude(source=MANUAL_SOURCE, last_fulfilled_at=None, next_fulfillment_at__gt=timezone.now())
             .order_by("pk")
             .values_list("plan_name", flat=True)
         )
@@ -181,9 +194,18 @@ class HasWallet(models.Model):
 def create_wallet_with_owner(
     sender: type[models.Model], instance: HasWallet, created: bool, raw: bool, **kwargs: Any
 ) -> None:
-    """Create the default wallet of an owner saved for the first time; fixtures (`raw`) bring their own."""
-    if created and not raw and instance.wallet_options.auto_create:
+    """Create the default wallet of an owner saved for the first time, and start its free plan, in one transaction.
+
+    Fixtures (`raw`) bring their own. Raises InvalidValue for a free plan that cannot be started.
+    """
+    options = instance.wallet_options
+    if not created or raw or not options.auto_create:
+        return
+    free_plan = options.free_plan and check_startable(options.free_plan, "free_plan")
+    with transaction.atomic(using=router.db_for_write(Wallet, instance=instance)):
         instance.wallet()
+        if free_plan:
+            start_plan(instance, free_plan)
 
 
 def category_of_grant(reason: object) -> str:
