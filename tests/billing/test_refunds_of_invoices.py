@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.app.models import User
 from tests.billing.subscribing import START, awards_of, stripe_at, subscribe
+from tests.factories import configured
 from usage_credits.ledger.verification import verify
 from usage_credits.models import Transaction
 from usage_credits.testing import FakeStripe
@@ -103,4 +105,78 @@ def test_give_back_nothing_that_would_have_expired(fake: FakeStripe, user: User)
             fake.reissue(fake.event("refund.failed"))
         assert refunds() == [-600, 100]
         assert user.credits == 100
+    assert list(verify()) == []
+
+
+@pytest.mark.behaviour("RFD-09")
+@pytest.mark.parametrize("refunded_first", [0, 1])
+def test_take_back_a_change_of_plan_with_the_invoice_that_paid_it(
+    fake: FakeStripe, user: User, refunded_first: int
+) -> None:
+    with stripe_at(fake) as clock:
+        subscription = subscribe(fake, user)
+        assert set(fake.deliver_pending()) == {200}
+        clock.shift(timedelta(days=10))
+        fake.change_plan(subscription, "price_ultra", proration_behavior="always_invoice")
+        assert set(fake.deliver_pending()) == {200}
+        assert user.credits == 5_600
+        invoices = fake.all("invoice")
+        taken = [-600, -5_000]
+        for number in (refunded_first, 1 - refunded_first):
+            fake.refund(charge_of(fake, invoices[number]))
+            assert set(fake.deliver_pending()) == {200}
+            assert refunds()[-1] == taken[number]
+        assert (len(refunds()), user.credits) == (2, 0)
+    assert list(verify()) == []
+
+
+@pytest.mark.behaviour("RFD-10")
+def test_take_back_what_a_plan_awarded_that_is_sold_no_more(fake: FakeStripe, user: User) -> None:
+    with stripe_at(fake):
+        subscribe(fake, user)
+        assert set(fake.deliver_pending()) == {200}
+        fake.refund(charge_of(fake, fake.all("invoice")[0]))
+        with configured(SUBSCRIPTION_PLANS=[]):
+            assert set(fake.deliver_pending()) == {200}
+        assert (refunds(), user.credits) == ([-600], 0)
+
+
+def test_find_the_invoice_of_an_older_payload(fake: FakeStripe, user: User) -> None:
+    with stripe_at(fake):
+        subscribe(fake, user)
+        assert set(fake.deliver_pending()) == {200}
+        for endpoint in fake.all("webhook_endpoint"):
+            endpoint["api_version"] = "2024-06-20"
+        fake.refund(charge_of(fake, fake.all("invoice")[0]), 1_450)
+        with fake.outage("/v1/invoice_payments", status=404):
+            assert set(fake.deliver_pending()) == {200}
+        assert (refunds(), user.credits) == ([-300], 300)
+
+
+@pytest.mark.behaviour("RFD-16")
+def test_ignore_refund_of_invoice_that_is_no_plan_of_ours(fake: FakeStripe, user: User) -> None:
+    with stripe_at(fake):
+        user.give_credits(50)
+        subscribe(fake, user, "price_other")
+        assert set(fake.deliver_pending()) == {200}
+        fake.refund(charge_of(fake, fake.all("invoice")[0]))
+        assert set(fake.deliver_pending()) == {200}
+    assert (refunds(), user.credits) == ([], 50)
+
+
+@pytest.mark.behaviour("DEC-12", "DEC-16")
+def test_invoice_and_refunds_in_every_order_told_twice_end_alike(fake: FakeStripe, user: User) -> None:
+    with stripe_at(fake):
+        for number, order in enumerate(itertools.permutations("012"), start=1):
+            before = len(fake.events)
+            subscribe(fake, user)
+            invoice = fake.all("invoice")[-1]
+            fake.refund(charge_of(fake, invoice), 290)
+            fake.fail_refund(fake.refund(charge_of(fake, invoice), 1_450))
+            told = {event["type"]: event for event in fake.events[before:]}
+            names = ("invoice.paid", "charge.refunded", "refund.failed")
+            for position in order + order[::-1]:
+                assert fake.deliver(fake.reissue(told[names[int(position)]])) == [200]
+            assert user.credits == 540 * number, order
+    assert refunds() == [-60] * 6
     assert list(verify()) == []
