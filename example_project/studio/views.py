@@ -22,9 +22,11 @@ from studio.rendering import Picture, Style, draw
 from usage_credits import (
     InsufficientCredits,
     InvalidOperation,
+    InvalidValue,
     conf,
     find_credit_pack,
     find_subscription_plan,
+    settle_checkout,
 )
 
 logger = logging.getLogger("studio")
@@ -32,9 +34,6 @@ logger = logging.getLogger("studio")
 WELCOME_CREDITS = 20
 PREVIEW_SIDE = 480
 """Pixels of a preview's longer side."""
-
-SEEN_PURCHASES = "seen_purchases"
-"""Where the session keeps how many purchases there were before the one being made."""
 
 
 def sign_up(request: HttpRequest) -> HttpResponse:
@@ -213,22 +212,20 @@ def packs(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def buy(request: HttpRequest, name: str) -> HttpResponse:
-    """Send the user to Stripe's checkout page; the credits come with Stripe's webhook events, not from here."""
+    """Send the user to Stripe's checkout page; the credits come with Stripe's events, or when the user comes back."""
     pack = find_credit_pack(name)
     if pack is None:
         raise Http404(f"There is no pack {name!r}.")
-    user = _user(request)
     returned = request.build_absolute_uri(reverse("purchased"))
     try:
         checkout = pack.create_checkout_session(
-            user,
+            _user(request),
             success_url=f"{returned}?session_id={{CHECKOUT_SESSION_ID}}",
             cancel_url=request.build_absolute_uri(reverse("packs")),
         )
     except stripe.StripeError:
         logger.exception("No checkout session for %s", pack.name)
         return render(request, "studio/checkout_unavailable.html", {"pack": pack}, status=502)
-    request.session[SEEN_PURCHASES] = _purchases_of(user)
     answer = HttpResponseRedirect(checkout.url)
     answer.status_code = 303
     return answer
@@ -237,13 +234,13 @@ def buy(request: HttpRequest, name: str) -> HttpResponse:
 @login_required
 @require_GET
 def purchased(request: HttpRequest) -> HttpResponse:
-    """Welcome the buyer back; where Stripe's event is still on its way, say so and look again."""
+    """Welcome the buyer back, whose payment is settled here where Stripe's events are still on their way."""
     user = _user(request)
-    has_arrived = _purchases_of(user) > request.session.get(SEEN_PURCHASES, -1)
-    latest = (
-        user.credit_history.of_category("credit_pack_purchase").recent(1).first() if has_arrived else None
-    )
-    return render(request, "studio/purchased.html", {"balance": user.credits, "purchase": latest})
+    try:
+        result = settle_checkout(request.GET.get("session_id", ""), user)
+    except InvalidValue as error:
+        raise Http404("There is no such purchase.") from error
+    return render(request, "studio/purchased.html", {"balance": user.credits, "result": result})
 
 
 @login_required
@@ -256,10 +253,6 @@ def dismiss(request: HttpRequest, pk: int) -> HttpResponse:
 def _refuse(request: HttpRequest, error: InsufficientCredits) -> HttpResponse:
     context = {"error": error, "missing": error.required - error.available}
     return render(request, "studio/insufficient.html", context, status=402)
-
-
-def _purchases_of(user: User) -> int:
-    return user.credit_history.of_category("credit_pack_purchase").count()
 
 
 def _user(request: HttpRequest) -> User:

@@ -51,7 +51,9 @@ def _check_sold(plan: SubscriptionPlan) -> None:
     if plan.archived:
         raise InvalidValue("plan", f"{plan.name!r} is archived: it is not sold any more.")
     if not plan.prices:
-        raise InvalidValue("plan", f"{plan.name!r} has no stripe_price: start_plan starts it without payment.")
+        raise InvalidValue(
+            "plan", f"{plan.name!r} has no stripe_price: start_plan starts it without payment."
+        )
 
 
 def _price_for(plan: SubscriptionPlan, period: object) -> str:
