@@ -183,6 +183,14 @@ def test_cancel_at_once(fake: FakeStripe) -> None:
     assert hear(fake) == ["customer.subscription.deleted"]
 
 
+def test_end_subscriptions_of_a_deleted_customer(fake: FakeStripe) -> None:
+    subscription = subscribe(fake)
+    stripe.Customer.delete(subscription["customer"])
+    assert hear(fake) == ["customer.subscription.deleted", "customer.deleted"]
+    fake.advance(MONTH)
+    assert hear(fake) == []
+
+
 @pytest.mark.parametrize(
     ("behavior", "status", "announced"),
     [

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import stripe
+import time_machine
 from djstripe import models as djstripe
 
 from tests.testing.subscribing import (
@@ -21,7 +23,7 @@ from tests.testing.subscribing import (
     subscribe,
     synced,
 )
-from usage_credits.testing import FakeStripe
+from usage_credits.testing import FakeStripe, receive_webhooks, use_fake_stripe
 
 RENEWED = ["invoice.created", "customer.subscription.updated", *PAID_BY_CARD]
 
@@ -117,6 +119,32 @@ def test_move_with_a_clock_that_others_move(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(invoices_of(fake, subscription)) == 2
     with pytest.raises(ValueError, match="only goes forward"):
         fake.advance_to(START)
+
+
+@pytest.mark.django_db
+def test_move_with_time_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stripe, "api_key", "sk_test_1")
+    with use_fake_stripe(FakeStripe()) as fake, time_machine.travel(START, tick=False) as clock:
+        receive_webhooks()
+        fake.add_price("price_other", amount=3_000)
+        subscription = subscribe(fake)
+        clock.shift(MONTH)
+        fake.catch_up()
+        assert hear(fake) == RENEWED
+        assert moment(latest_invoice(fake, subscription)["created"]) == datetime(2027, 2, 28, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("api_version", [None, "2024-06-20"])
+def test_deliver_what_concerns_a_subscription_in_any_order(fake: FakeStripe) -> None:
+    session = fake.pay(open_checkout())
+    fake.advance(2 * MONTH)
+    fake.fail_card(session["customer"])
+    fake.change_plan(session["subscription"], "price_large", proration_behavior="always_invoice")
+    fake.cancel(session["subscription"])
+    events = fake.events_for(session)
+    for event in random.Random(1).sample(events, len(events)):
+        assert fake.deliver(event, times=2) == [200, 200]
+    assert synced(fake.get("subscription", session["subscription"]))["status"] == "canceled"
 
 
 def test_shape_payloads_as_of_today(fake: FakeStripe) -> None:

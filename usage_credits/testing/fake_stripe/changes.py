@@ -40,6 +40,7 @@ _TAKEN = {
 }
 
 PRORATIONS = ("create_prorations", "always_invoice", "none")
+_ENDED = ("canceled", "incomplete_expired")
 _WORDS = ("now", "min_period_end", "max_period_end")
 PAUSES = ("void", "keep_as_draft", "mark_uncollectible")
 
@@ -67,7 +68,7 @@ def modify(store: Store, subscription: Payload, params: Payload) -> Payload:
 
 def cancel(store: Store, subscription: Payload, params: Payload) -> Payload:
     """End a subscription now; the time that is left is lost, unless `prorate` and `invoice_now` say otherwise."""
-    if subscription["status"] in ("canceled", "incomplete_expired"):
+    if subscription["status"] in _ENDED:
         raise Refusal(
             404, f"No such subscription: '{subscription['id']}'", code="resource_missing", param="id"
         )
@@ -95,6 +96,13 @@ def end(store: Store, subscription: Payload, *, reason: str) -> None:
     emit(store, "customer.subscription.deleted", subscription)
 
 
+def end_all(store: Store, customer_id: str) -> None:
+    """End every subscription of a customer who is about to be deleted."""
+    for subscription in store.all("subscription"):
+        if subscription["customer"] == customer_id and subscription["status"] not in _ENDED:
+            end(store, subscription, reason="cancellation_requested")
+
+
 def resume(store: Store, subscription: Payload, params: Payload) -> Payload:
     """Take up a subscription that was paused for want of a payment method: a new period, paid first."""
     if subscription["status"] != "paused":
@@ -110,7 +118,7 @@ def resume(store: Store, subscription: Payload, params: Payload) -> Payload:
 def _check(store: Store, subscription: Payload, params: Payload) -> None:
     """Refuse what is refused before anything is changed."""
     check_parameters(params, _TAKEN)
-    if subscription["status"] in ("canceled", "incomplete_expired"):
+    if subscription["status"] in _ENDED:
         raise Refusal(400, "A canceled subscription can only update its cancellation_details and metadata.")
     if params.get("proration_behavior", "none") not in PRORATIONS:
         raise bad_parameter("proration_behavior", "Invalid proration_behavior.")
@@ -240,6 +248,7 @@ def _announce(store: Store, subscription: Payload, before: Payload, *, invoices_
     restarted = period_of(subscription)[0] != period_of(before)[0]
     lines = [period_line(store, subscription, item) for item in subscription["items"]["data"]]
     invoice = None
+    # Of a trial ended early and of a subscription resumed, Stripe's documentation does not tell the billing_reason.
     if invoices_now and (restarted or waiting_items(store, subscription["id"])):
         invoice = drafts.draft(store, subscription, "subscription_update", lines if restarted else [])
     standing.announce(store, subscription, before)

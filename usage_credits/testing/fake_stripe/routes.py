@@ -20,7 +20,7 @@ from usage_credits.testing.fake_stripe import (
     shapes,
     subscriptions,
 )
-from usage_credits.testing.fake_stripe.errors import Refusal, bad_parameter
+from usage_credits.testing.fake_stripe.errors import Refusal, bad_parameter, missing
 from usage_credits.testing.fake_stripe.events import emit
 from usage_credits.testing.fake_stripe.listings import page
 from usage_credits.testing.fake_stripe.store import Payload, Store
@@ -190,6 +190,10 @@ def _deleted(store: Store, kind: str, object_id: str, params: Payload) -> Payloa
         return changes.cancel(store, gone, params)
     if kind == "invoice":
         return invoices.delete(store, gone)
+    if kind == "customer":
+        if gone.get("deleted"):
+            raise missing(kind, object_id)
+        changes.end_all(store, object_id)
     if kind in ANNOUNCED:
         emit(store, f"{kind}.deleted", gone)
     if kind == "customer":
