@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from djstripe.models import Customer
 
 from tests.app.models import Team, User
 from tests.billing.shopping import check_out, check_out_plan, sent
+from tests.billing.subscribing import START, fulfillment_of, stripe_at
 from usage_credits import InvalidValue, create_portal_session
 from usage_credits.testing import FakeStripe
 
@@ -46,6 +48,19 @@ def test_open_the_portal_where_a_guest_subscribed(fake: FakeStripe, user: User) 
     guest = subscribe(fake, user, customer_email="someone@example.com")
     assert own != guest
     create_portal_session(user, return_url=BACK)
+    assert sent(fake, PORTAL)["customer"] == guest
+
+
+def test_open_the_portal_where_a_guest_has_to_mend_a_payment(fake: FakeStripe, user: User) -> None:
+    check_out(user)
+    with stripe_at(fake) as clock:
+        guest = subscribe(fake, user, customer_email="someone@example.com")
+        fake.fail_card(guest)
+        clock.move_to(START + timedelta(days=40))
+        fake.catch_up()
+        fake.deliver_pending()
+        assert fulfillment_of(fake.all("subscription")[0]).stop_reason == "past_due"
+        create_portal_session(user, return_url=BACK)
     assert sent(fake, PORTAL)["customer"] == guest
 
 

@@ -14,9 +14,9 @@ def create_portal_session(owner: models.Model, **options: Any) -> Any:
     """Create a session of Stripe's customer portal for `owner`; its `url` is where to send them.
 
     `options` are arguments of `stripe.billing_portal.Session.create` (return_url, flow_data, locale, …). Without
-    `customer` or `customer_account` it opens for the Stripe customer of the owner's running subscription, else for the
-    owner's own customer; never for one that belongs to another owner. What is changed there reaches this project by
-    the webhooks.
+    `customer` or `customer_account` it opens for the Stripe customer of the owner's latest subscription that has not
+    ended, else for the owner's own customer; never for one that belongs to another owner. What is changed there
+    reaches this project by the webhooks.
 
     Raises InvalidValue for an owner that has no Stripe customer and for one that is not saved, ImproperlyConfigured
     where dj-stripe is not installed, stripe.StripeError where Stripe refuses. Creates no customer and writes nothing.

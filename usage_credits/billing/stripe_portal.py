@@ -6,12 +6,14 @@ from typing import Any
 
 import stripe
 from django.db import models, router
+from django.utils import timezone
 
 from usage_credits.billing.stripe_api import Access
 from usage_credits.billing.stripe_customers import find_customer, find_own_customer, owner_of
+from usage_credits.billing.subscription_lives import CANCELED
 from usage_credits.exceptions import InvalidValue
 from usage_credits.ledger.wallets import wallets_of
-from usage_credits.models import Fulfillment, FulfillmentKind
+from usage_credits.models import Fulfillment, FulfillmentKind, Wallet
 
 
 def create_session(owner: models.Model, parameters: dict[str, Any]) -> stripe.billing_portal.Session:
@@ -26,12 +28,16 @@ def create_session(owner: models.Model, parameters: dict[str, Any]) -> stripe.bi
 
 
 def _subscribed_customer(owner: models.Model, access: Access) -> str | None:
-    """Return the customer of the latest running subscription; Stripe makes one of its own for who pays as a guest."""
-    using = router.db_for_read(Fulfillment, instance=owner)
+    """Return the customer of the latest subscription that has not ended; a guest's is one that Stripe made for it."""
+    using = router.db_for_write(Wallet, instance=owner)
     subscriptions = Fulfillment.objects.using(using).filter(kind=FulfillmentKind.SUBSCRIPTION)
     wallets = list(wallets_of(owner, using))
-    for running in subscriptions.active().filter(wallet__in=wallets).order_by("-pk"):
-        customer_id = running.metadata.get("customer_id")
+    # One that is unpaid has stopped, too, but has yet to be mended.
+    open_ones = subscriptions.filter(wallet__in=wallets).exclude(
+        stop_reason=CANCELED, stops_at__lte=timezone.now()
+    )
+    for subscription in open_ones.order_by("-pk"):
+        customer_id = subscription.metadata.get("customer_id")
         customer = find_customer(customer_id, access) if customer_id else None
         if customer is None or customer.deleted or customer.date_purged:
             continue
