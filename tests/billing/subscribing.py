@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 import time_machine
 from django.db import models
 
@@ -25,6 +26,12 @@ PRICES = {
     "price_ultra": 19_900,
     "price_other": 500,
 }
+
+
+in_every_shape = pytest.mark.parametrize(
+    "notices", ["today", "older", "state alone", "older state alone"], indirect=True
+)
+"""Let a test be told in every shape; the fixture's own are the two that differ most."""
 
 
 @contextmanager

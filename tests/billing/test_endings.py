@@ -14,6 +14,7 @@ from tests.billing.subscribing import (
     Notices,
     awards_of,
     fulfillment_of,
+    in_every_shape,
     latest_event,
     stripe_at,
     subscribe,
@@ -43,6 +44,7 @@ def sell(settings: Any, **options: Any) -> None:
     settings.USAGE_CREDITS = {"SUBSCRIPTION_PLANS": [plan]}
 
 
+@in_every_shape
 @pytest.mark.behaviour("REN-09")
 def test_end_with_the_period(notices: Notices, user: User) -> None:
     with stripe_at(notices.fake) as clock:
@@ -81,6 +83,7 @@ def test_stop_at_the_end_that_was_set_before_the_period_ends(notices: Notices, u
         assert fulfillment_of(subscription).stops_at == FEB + timedelta(days=3)
 
 
+@in_every_shape
 @pytest.mark.behaviour("REN-10", "REN-17")
 @pytest.mark.parametrize("late", [timedelta(0), timedelta(days=14)])
 def test_end_at_once_and_take_nothing_back(notices: Notices, user: User, late: timedelta) -> None:

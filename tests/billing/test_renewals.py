@@ -14,6 +14,7 @@ from tests.billing.subscribing import (
     Notices,
     awards_of,
     fulfillment_of,
+    in_every_shape,
     set_period,
     stripe_at,
     subscribe,
@@ -83,6 +84,7 @@ def test_award_by_the_job_on_the_grid_however_late(notices: Notices, user: User)
         assert awards_of(subscription) == [*FIRST, CYCLE, CYCLE, CYCLE]
 
 
+@in_every_shape
 @pytest.mark.behaviour("REN-01", "REN-02", "REN-04", "DEC-07", "DEC-08", "DEC-20")
 def test_award_each_grid_date_when_its_renewal_is_known(notices: Notices, user: User) -> None:
     with stripe_at(notices.fake) as clock:
@@ -95,6 +97,8 @@ def test_award_each_grid_date_when_its_renewal_is_known(notices: Notices, user: 
             row = Transaction.objects.latest("pk")
             assert (row.grid_date, row.expires_at) == (start, end + GRACE)
             assert row.metadata["reason"] == "fulfillment_cycle"
+            if not notices.is_state_alone:
+                assert row.metadata["invoice_id"] == subscription["latest_invoice"]
             fulfillment = fulfillment_of(subscription)
             assert fulfillment.next_fulfillment_at == fulfillment.stops_at == end
             assert fulfillment.credits_last_awarded == 500
@@ -157,6 +161,7 @@ def test_tell_of_every_award(fake: FakeStripe, user: User) -> None:
     assert events[-1].metadata["fulfillment_period"] == "P1M"
 
 
+@in_every_shape
 @pytest.mark.behaviour("REN-06", "REN-13", "REN-09")
 def test_take_no_click_on_cancel_for_a_renewal(notices: Notices, user: User) -> None:
     fake = notices.fake
@@ -201,6 +206,7 @@ def test_award_after_a_cancellation_was_taken_back(notices: Notices, user: User)
         assert awards_of(subscription) == [*FIRST, CYCLE]
 
 
+@in_every_shape
 @pytest.mark.behaviour("REN-07", "REN-08")
 @pytest.mark.parametrize("late", [timedelta(0), timedelta(days=5)])
 def test_wait_for_the_payment_of_a_renewal(notices: Notices, user: User, late: timedelta) -> None:
@@ -247,6 +253,7 @@ def test_award_nothing_while_unpaid(notices: Notices, user: User) -> None:
         assert not fulfillment_of(subscription).is_active
 
 
+@in_every_shape
 @pytest.mark.behaviour("REN-14")
 @pytest.mark.parametrize("behavior", ["void", "keep_as_draft", "mark_uncollectible"])
 def test_award_nothing_while_collection_is_paused(notices: Notices, user: User, behavior: str) -> None:

@@ -11,6 +11,7 @@ from tests.billing.subscribing import (
     Notices,
     awards_of,
     fulfillment_of,
+    in_every_shape,
     stripe_at,
     subscribe,
 )
@@ -24,6 +25,7 @@ TRIAL = ("subscription_trial", 50)
 CONVERTED = [TRIAL, ("subscription_signup_bonus", 100), ("subscription_credits", 500)]
 
 
+@in_every_shape
 @pytest.mark.behaviour("SUB-12")
 def test_give_trial_credits_until_the_trial_ends(notices: Notices, user: User) -> None:
     with stripe_at(notices.fake) as clock:
@@ -85,6 +87,7 @@ def test_refuse_trial_credits_that_would_never_expire(fake: FakeStripe, user: Us
     assert not Transaction.objects.exists()
 
 
+@in_every_shape
 @pytest.mark.behaviour("SUB-15", "DEC-07")
 @pytest.mark.parametrize("late", [timedelta(0), timedelta(days=14)])
 def test_convert_a_trial_on_time(notices: Notices, user: User, late: timedelta) -> None:
@@ -179,6 +182,7 @@ def test_give_nothing_after_a_canceled_trial(notices: Notices, user: User, at_pe
         assert fulfillment.next_fulfillment_at is None
 
 
+@in_every_shape
 @pytest.mark.behaviour("SUB-18")
 @pytest.mark.parametrize("told_of_change", [True, False])
 def test_convert_to_the_plan_chosen_while_trying(notices: Notices, user: User, told_of_change: bool) -> None:

@@ -102,6 +102,7 @@ def terms_of(
                 price_id=line.price_id,
                 seats=line.seats,
                 paid_at=moment_from(paid_at),
+                invoice_id=invoice["id"],
             )
 
 

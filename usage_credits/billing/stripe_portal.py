@@ -8,9 +8,9 @@ import stripe
 from django.db import models, router
 from django.utils import timezone
 
+from usage_credits.billing.stops import CANCELED
 from usage_credits.billing.stripe_api import Access
 from usage_credits.billing.stripe_customers import find_customer, find_own_customer, owner_of
-from usage_credits.billing.subscription_lives import CANCELED
 from usage_credits.exceptions import InvalidValue
 from usage_credits.ledger.wallets import wallets_of
 from usage_credits.models import Fulfillment, FulfillmentKind, Wallet

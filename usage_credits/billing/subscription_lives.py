@@ -17,20 +17,17 @@ from usage_credits.billing.cycles import as_sold
 from usage_credits.billing.endings import end, revoke
 from usage_credits.billing.notices import SOURCE
 from usage_credits.billing.schedules import advance, awarded_dates
+from usage_credits.billing.stops import LEFT_FOR, PAUSED, set_stop
 from usage_credits.billing.subscription_reports import Change, Subscription, Term
 from usage_credits.dsl.periods import Period
 from usage_credits.dsl.plans import SubscriptionPlan
 from usage_credits.ledger.posting import Posting
 from usage_credits.models import Fulfillment, FulfillmentKind
 
-CANCELED = "canceled"
-NO_CREDITS = "plan_without_credits"
-PAUSED = "paused"
-
 PRICE = "price_id"
 """The key of metadata that names the price of the current or pending plan."""
-LEFT_FOR = "left_for"
-"""The key of metadata that names the price without credits for which the plan was left."""
+INVOICE = "invoice_id"
+"""The key of metadata that names the invoice by which the latest period was paid."""
 
 ENDED = "ended_at"
 """The key of metadata that says when the subscription ended, for good."""
@@ -121,7 +118,7 @@ class Life:
             fulfillment.metadata[LEFT_FOR] = term.price_id
             return
         plan_changes.start_grid(fulfillment, term.starts_at)
-        fulfillment.paid_from, fulfillment.paid_through = term.starts_at, term.ends_at
+        self._is_paid(fulfillment, term)
         grid = fulfillment.grid
         if self.subscription.is_taken_over and grid is not None:
             fulfillment.next_fulfillment_at = grid.last_until(self.post.now) or term.starts_at
@@ -174,7 +171,7 @@ class Life:
         is_gap = paid_through is not None and term.starts_at > paid_through
         if is_gap and plan is None:
             plan_changes.start_grid(fulfillment, term.starts_at)
-        fulfillment.paid_from, fulfillment.paid_through = term.starts_at, term.ends_at
+        self._is_paid(fulfillment, term)
         self._is_on(fulfillment, term.price_id)
         if is_gap:
             self._reactivate(fulfillment)
@@ -235,6 +232,12 @@ class Life:
         fulfillment.metadata[PRICE] = price_id
         fulfillment.metadata.pop(LEFT_FOR, None)
 
+    def _is_paid(self, fulfillment: Fulfillment, term: Term) -> None:
+        fulfillment.paid_from, fulfillment.paid_through = term.starts_at, term.ends_at
+        fulfillment.metadata.pop(INVOICE, None)
+        if term.invoice_id:
+            fulfillment.metadata[INVOICE] = term.invoice_id
+
     def _is_paid_at(self, fulfillment: Fulfillment, moment: datetime.datetime) -> bool:
         return fulfillment.paid_through is None or moment < fulfillment.paid_through
 
@@ -256,21 +259,7 @@ class Life:
             self.awards += advance(self.post, self._fulfillment, self._awarded, before=before)
 
     def _stop(self, fulfillment: Fulfillment) -> None:
-        """Say when awards stop: at the end of what is paid, or before it where the subscription ends or rests."""
-        subscription = self.subscription
-        fulfillment.stops_at, fulfillment.stop_reason = fulfillment.paid_through, ""
-        if LEFT_FOR in fulfillment.metadata:
-            fulfillment.stop_reason = NO_CREDITS
-        elif subscription.is_unpaid:
-            fulfillment.stop_reason = subscription.status
-        for moment, reason in (
-            (self._paused_at if subscription.is_paused else None, PAUSED),
-            (subscription.ended_at or subscription.ends_at, CANCELED),
-        ):
-            if moment is not None and (fulfillment.stops_at is None or moment <= fulfillment.stops_at):
-                fulfillment.stops_at, fulfillment.stop_reason = moment, reason
-        if subscription.ended_at is not None:
-            fulfillment.stop_reason = CANCELED
+        set_stop(fulfillment, self.subscription, self._paused_at)
 
     def _tell(self, award: Award, **details: bool) -> None:
         told = {**details, "status": self.subscription.status, "subscription": self.subscription.payload}

@@ -17,6 +17,8 @@ class Term:
     price_id: str
     seats: int = 1
     paid_at: datetime.datetime
+    invoice_id: str = ""
+    """The invoice that was paid, where it is known."""
 
     @property
     def moment(self) -> datetime.datetime:
