@@ -54,8 +54,10 @@ WEEKLY = SubscriptionPlan("weekly", gives=credits(7).every("week"))
 SEATS = SubscriptionPlan("seats", gives=credits(10).every("month"), per_seat=True)
 PRO = SubscriptionPlan("pro", gives=credits(500).every("month"), signup_bonus=100, stripe_price="price_pro")
 SAME = SubscriptionPlan("same", gives=credits(500).every("month"), signup_bonus=1)
+ULTRA = SubscriptionPlan("ultra", gives=credits(5_000).every("month"))
+PENDING = SubscriptionPlan("pending", gives=credits(50).every("month"))
 OLD = SubscriptionPlan("old", gives=credits(5).every("month"), archived=True)
-PLANS = [FREE, KEPT, LASTS, LATE, AT_ONCE, ONCE, WEEKLY, SEATS, PRO, SAME, OLD]
+PLANS = [FREE, KEPT, LASTS, LATE, AT_ONCE, ONCE, WEEKLY, SEATS, PRO, SAME, ULTRA, PENDING, OLD]
 
 
 class Plan(StrEnum):
@@ -275,6 +277,23 @@ def test_stop_to_come_can_be_moved_and_taken_back(clock: time_machine.Traveller)
     assert (user.credits, user.credit_subscriptions) == (0, [])
 
 
+def test_job_ends_stopped_plans_in_batches(clock: time_machine.Traveller) -> None:
+    users = [make_user() for _ in range(5)]
+    for user in users:
+        start_plan(user, "at_once", ends_at=at(2, 10))
+        start_plan(user, "kept")
+    weekly = start_plan(users[0], "weekly", ends_at=at(2, 15))
+    clock.move_to(at(2, 20))
+    with configured(SUBSCRIPTION_PLANS=[plan for plan in PLANS if plan != WEEKLY]):
+        assert fulfill(batch_size=2).failed == 1
+    assert [user.credits for user in users] == [110] * 5
+    assert Fulfillment.objects.filter(next_fulfillment_at=None).count() == 5
+    assert fulfill().awarded == 1
+    assert [row.grid_date for row in rows_of(weekly)] == [START, at(2, 14)]
+    assert Fulfillment.objects.filter(next_fulfillment_at=None).count() == 6
+    assert list(verify()) == []
+
+
 def test_stop_that_passed_unnoticed_is_ended_by_the_next_start(clock: time_machine.Traveller) -> None:
     user = make_user()
     first = start_plan(user, "at_once", ends_at=at(3, 1))
@@ -413,13 +432,16 @@ def test_seats_count_where_the_plan_says_so(clock: time_machine.Traveller) -> No
 
 def test_change_of_what_does_not_run_or_runs_beside_is_refused() -> None:
     user, studio = make_user(), StudioFactory.create()
-    start_plan(user, "free")
-    start_plan(user, "kept")
+    for running in ("free", "kept", "ultra"):
+        start_plan(user, running)
+    change_plan(user, "ultra", "pending")
     before = stored()
     for owner, plan, to, field in [
         (user, "pro", "same", "plan"),
         (studio, "pro", "free", "plan"),
+        (user, "same", "pending", "plan"),
         (user, "free", "kept", "to"),
+        (user, "kept", "pending", "to"),
         (user, "free", "old", "to"),
         (user, "free", "no_such_plan", "to"),
     ]:

@@ -136,9 +136,10 @@ def change_plan(owner: models.Model, plan: PlanRef, to: PlanRef, *, seats: int |
             if manual.is_running(known) and (running is None or known.pk != running.pk)
         ]
         if running is None:
-            if not others:
-                raise _not_running(owner, name)
-            return others[0]
+            for changed in others:
+                if changed.plan_name == target.name:
+                    return changed
+            raise _not_running(owner, name)
         if others:
             raise InvalidValue("to", f"{target.name!r} runs beside {name!r}: stop one of them.")
         _change(manual, running, target, _check_seats(seats or running.seats, target))

@@ -49,7 +49,7 @@ class Fulfillment(models.Model):
     """What was sold to whom, and when the next award is due. State, changed under the wallet's lock only.
 
     (`source`, `source_id`) names the payment or subscription at its provider and is unique: one source, one
-    fulfillment. A manual one has no source id.
+    fulfillment. One that no payment stands behind has no source id, unless its caller named it.
     """
 
     wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="fulfillments")
