@@ -13,7 +13,7 @@ class Terminal(StringIO):
         return True
 
 
-def shown_on(stream: StringIO, *, total: int = 4, verbosity: int = 1) -> str:
+def shown_on(stream: StringIO, *, total: int | None = 4, verbosity: int = 1) -> str:
     with Progress(OutputWrapper(stream), total, verbosity) as progress:
         progress.advance()
     return stream.getvalue()
@@ -23,6 +23,10 @@ def test_progress_draws_a_bar_on_a_terminal_and_removes_it() -> None:
     shown = shown_on(Terminal())
     assert "25% 1/4" in shown
     assert shown.endswith("\r\x1b[K")
+
+
+def test_progress_counts_where_the_total_is_unknown() -> None:
+    assert "\r… 1" in shown_on(Terminal(), total=None)
 
 
 @pytest.mark.parametrize(

@@ -25,27 +25,30 @@ from usage_credits.dsl.categories import (
     SUBSCRIPTION_TRIAL,
     SUBSCRIPTION_UPGRADE,
 )
-from usage_credits.models import Fulfillment, Transaction
+from usage_credits.models import Fulfillment, PaymentNotice, Transaction
 
 
-def settle_refund(subject: Payload, access: Access) -> None:
+def settle_refund(subject: Payload, access: Access) -> Fulfillment | PaymentNotice | None:
     """Settle the payment that a charge, refund or dispute is about: of a pack, or of a subscription's invoice.
 
-    A payment that is neither is ignored. Raises stripe.StripeError where Stripe cannot answer.
+    Returns what stands for it; a payment that is neither is ignored. Raises stripe.StripeError where Stripe cannot
+    answer.
     """
     intent_id = sid(subject.get("payment_intent"))
-    if intent_id is None or settle_whole(intent_id, access) is not None:
-        return
+    if intent_id is None:
+        return None
+    settled = settle_whole(intent_id, access)
+    if settled is not None:
+        return settled
     intent = retrieve_intent(intent_id, access)
     if intent is None or is_pack_purchase(metadata_of(intent)):
-        return
+        return None
     invoice_id = sid(subject.get("invoice")) or sid(intent.get("invoice")) or _invoice_of(intent_id, access)
     charge_id = sid(intent.get("latest_charge"))
-    if invoice_id and charge_id:
-        _settle_invoice(invoice_id, charge_id, access)
+    return _settle_invoice(invoice_id, charge_id, access) if invoice_id and charge_id else None
 
 
-def _settle_invoice(invoice_id: str, charge_id: str, access: Access) -> None:
+def _settle_invoice(invoice_id: str, charge_id: str, access: Access) -> Fulfillment | PaymentNotice | None:
     invoice = stripe.Invoice.retrieve(invoice_id, **access.options()).to_dict()
     subscription_id = subscription_of(invoice)
     # What it awarded comes first: the refund may be heard of before the payment.
@@ -53,6 +56,7 @@ def _settle_invoice(invoice_id: str, charge_id: str, access: Access) -> None:
     if isinstance(fulfillment, Fulfillment):
         awards = awards_of(fulfillment, invoice)
         refunds.settle(fulfillment, f"in:{invoice_id}", awards, partial(look_at, charge_id, access))
+    return fulfillment
 
 
 def _invoice_of(intent_id: str, access: Access) -> str | None:
