@@ -20,6 +20,7 @@ from tests.billing.subscribing import (
     subscribe,
 )
 from usage_credits import SubscriptionPlan, credits
+from usage_credits.ledger.verification import verify
 from usage_credits.models import Transaction
 from usage_credits.testing import FakeStripe, capture_events
 
@@ -246,6 +247,7 @@ def test_let_credits_expire_some_time_after_the_end(
         notices.repeat(subscription)
         assert user.credits == 100
         assert fulfillment_of(subscription).credits_expire_at == ends
+        assert list(verify()) == []
 
 
 @pytest.mark.behaviour("PLN-13")
@@ -330,6 +332,7 @@ def test_take_back_an_award_after_the_end(notices: Notices, user: User, ended_la
     assert user.credits == 140
     notices.repeat(ended_late)
     assert user.credits == 140
+    assert list(verify()) == []
 
 
 def test_leave_what_was_spent_of_an_award_after_the_end(
@@ -340,3 +343,29 @@ def test_leave_what_was_spent_of_an_award_after_the_end(
     assert user.credits == 50
     assert not Transaction.objects.filter(category="reversal").exists()
     assert fulfillment_of(ended_late).next_fulfillment_at is None
+
+
+def test_take_back_an_award_of_the_plan_that_had_been_left(notices: Notices, user: User) -> None:
+    changed = FEB - timedelta(days=1)
+    fake = notices.fake
+    with stripe_at(fake) as clock:
+        fake.add_price("price_pro", amount=29_000, interval="year")
+        fake.add_price("price_prem", amount=99_000, interval="year")
+        subscription = subscribe(fake, user)
+        notices.deliver()
+        clock.move_to(changed)
+        fake.change_plan(subscription, "price_prem")
+        clock.move_to(FEB)
+        run_job()
+        clock.shift(timedelta(hours=1))
+        notices.deliver()
+        notices.repeat(subscription)
+        assert awards_of(subscription) == [
+            *FIRST,
+            FIRST[1],
+            ("subscription_upgrade", 2_000),
+            ("reversal", -500),
+        ]
+        assert user.credits == 2_100
+        assert fulfillment_of(subscription).next_fulfillment_at == datetime(2026, 2, 28, tzinfo=UTC)
+        assert list(verify()) == []

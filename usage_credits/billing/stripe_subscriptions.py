@@ -124,7 +124,9 @@ class _Reader:
         starts_at = self._starts_at or timezone.now()
         if self._trial_ends_at is not None and self._trial_ends_at <= timezone.now():
             starts_at = max(starts_at, self._trial_ends_at)
-        if self._payload.get("status") == "active" and not self._is_invoiced(invoices, starts_at):
+        # While collection is paused a new period is not paid, although the subscription stays active.
+        is_active = self._payload.get("status") == "active" and not self._payload.get("pause_collection")
+        if is_active and not self._is_invoiced(invoices, starts_at):
             terms.append(
                 Term(
                     starts_at=starts_at,
@@ -183,7 +185,7 @@ class _Reader:
 
     @property
     def _item_id(self) -> str | None:
-        return sid(self._item)
+        return self._item.get("id") if self._item else None
 
     def _period(self, name: str) -> datetime.datetime | None:
         """Return a period's start or end: older API versions keep it on the subscription, today's on its items."""
