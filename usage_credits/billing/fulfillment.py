@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from usage_credits.billing.manual_fulfillments import end_stopped
 from usage_credits.billing.schedules import advance, awarded_dates, awards_due, record_failure
 from usage_credits.exceptions import UsageCreditsError
 from usage_credits.ledger.posting import Posting, lock_all, write
+from usage_credits.ledger.statements import update
 from usage_credits.models import Fulfillment, Wallet
 from usage_credits.models.fulfillment import FulfillmentQuerySet
 
@@ -77,23 +78,28 @@ def preview_due(*, limit: int | None = None, using: str | None = None) -> Fulfil
 
 
 def fulfill_due(
-    *, batch_size: int = 500, limit: int | None = None, using: str | None = None
+    *,
+    batch_size: int = 500,
+    limit: int | None = None,
+    ids: Collection[int] | None = None,
+    using: str | None = None,
 ) -> Iterator[Fulfilled]:
     """Award what is due now, the longest due first, `batch_size` fulfillments at a time; yield what each batch did.
 
     A batch locks its wallets in key order and commits by itself; when this is interrupted, the batches before stay
     and the next run goes on. Wallets that another worker holds are taken up last, and waited for then. One that
     fails stays due and keeps the reason as `last_error`; it is not tried again in this run and stops no other.
-    `limit` bounds how many are tried. At last, what no payment stands behind and whose stop has come is ended.
+    `limit` bounds how many are tried. At last, what no payment stands behind and whose stop has come is ended;
+    not where `ids` says which fulfillments it is about.
     Raises what makes it impossible to keep the reason, such as a lost connection.
     """
-    run = _Run(batch_size, limit, using or router.db_for_write(Wallet))
+    run = _Run(batch_size, limit, ids, using or router.db_for_write(Wallet))
     logger.info("Awarding due fulfillments: %d wait", count_due(using=run.using))
     started, total = time.monotonic(), Fulfilled()
     for batch in run.batches():
         total += batch
         yield batch
-    ended = sum(end_stopped(batch_size=batch_size, using=run.using))
+    ended = sum(end_stopped(batch_size=batch_size, using=run.using)) if ids is None else 0
     logger.info(
         "Awarded due fulfillments in %.1f seconds: awards %d, credits %d, failed %d, ended %d",
         time.monotonic() - started,
@@ -107,11 +113,11 @@ def fulfill_due(
 class _Run:
     """One run over what is due when it starts; what becomes due meanwhile is for the next one."""
 
-    def __init__(self, batch_size: int, limit: int | None, using: str) -> None:
+    def __init__(self, batch_size: int, limit: int | None, ids: Collection[int] | None, using: str) -> None:
         self.using = using
         self._size = batch_size
         self._left = limit
-        self._due = _due(using)
+        self._due = _due(using) if ids is None else _due(using).filter(pk__in=ids)
         self._held: list[int] = []
 
     def batches(self) -> Iterator[Fulfilled]:
@@ -204,12 +210,11 @@ def _is_due(fulfillment: Fulfillment, posts: dict[int, Posting]) -> bool:
 def _store(fulfillments: list[Fulfillment], before: dict[int, dict[str, Any]], using: str) -> None:
     """Store the columns that changed in any of the fulfillments."""
     columns = [
-        field
+        field.name
         for field in Fulfillment._meta.concrete_fields
         if any(getattr(one, field.attname) != before[one.pk][field.attname] for one in fulfillments)
     ]
-    if columns:
-        Fulfillment.objects.using(using).bulk_update(fulfillments, [field.name for field in columns])
+    update(fulfillments, columns, using)
 
 
 def _preview(fulfillment: Fulfillment, awarded: set[datetime.datetime], now: datetime.datetime) -> Fulfilled:

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.db import connections, models
-from django.db.models import Case, F, Value, When
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Case, Value, When
 
 from usage_credits.models import Debt, Lot, Wallet
 
@@ -87,21 +88,49 @@ def update_lots(lots: Sequence[Lot], using: str) -> None:
 
 def update_claims(claims: Sequence[Debt], using: str) -> None:
     """Store what became of the claims."""
-    if claims:
-        Debt.objects.using(using).bulk_update(claims, ["amount", "open_amount", "metadata"])
+    update(claims, ["amount", "open_amount", "metadata"], using)
 
 
 def update_wallets(wallets: Sequence[Wallet], using: str) -> None:
     """Store the wallets' projections after their postings."""
-    if not wallets:
+    update(wallets, ["booked_balance", "debt", "claims"], using)
+
+
+def update(rows: Sequence[models.Model], names: Sequence[str], using: str) -> None:
+    """Store the named columns of rows of one model; one statement for some thousand rows.
+
+    `bulk_update` does the same from an expression for each value, which takes longer than all the rest of a batch.
+    """
+    if not rows or not names:
         return
-    Wallet.objects.using(using).filter(pk__in=[wallet.pk for wallet in wallets]).update(
-        booked_balance=_by_key(
-            {wallet.pk: wallet.booked_balance for wallet in wallets}, default=F("booked_balance")
-        ),
-        debt=_by_key({wallet.pk: wallet.debt for wallet in wallets}, default=F("debt")),
-        claims=_by_key({wallet.pk: wallet.claims for wallet in wallets}, default=F("claims")),
-    )
+    connection = connections[using]
+    meta = rows[0]._meta
+    columns = [column for column in meta.local_concrete_fields if column.name in names]
+    size = MAX_PARAMETERS // (2 * len(columns) + 1)
+    for start in range(0, len(rows), size):
+        batch = rows[start : start + size]
+        pks = [row.pk for row in batch]
+        settings = ", ".join(_setting(column, len(batch), connection) for column in columns)
+        sql = (
+            f"UPDATE {connection.ops.quote_name(meta.db_table)} SET {settings} "  # noqa: S608 - names of the model
+            f"WHERE id IN ({', '.join(['%s'] * len(batch))})"
+        )
+        values = [
+            value
+            for column in columns
+            for row in batch
+            for value in (row.pk, column.get_db_prep_save(getattr(row, column.attname), connection))
+        ]
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [*values, *pks])
+
+
+def _setting(column: models.Field[Any, Any], rows: int, connection: BaseDatabaseWrapper) -> str:
+    value = f"CASE id {' '.join(['WHEN %s THEN %s'] * rows)} END"
+    if connection.features.requires_casted_case_in_updates:
+        # A branch of nothing but NULL says no type.
+        value = f"CAST({value} AS {column.cast_db_type(connection)})"
+    return f"{connection.ops.quote_name(str(column.column))} = {value}"
 
 
 def _by_key(values: dict[int, int], default: Any) -> Any:
