@@ -22,7 +22,7 @@ def wallet_with(number: int) -> Wallet:
     for _ in range(number):
         wallet.credit(10)
         rows.make_hold(wallet)
-        rows.make_fulfillment(wallet)
+        rows.make_debt(rows.make_fulfillment(wallet))
     return wallet
 
 

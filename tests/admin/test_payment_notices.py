@@ -9,6 +9,7 @@ from django.test import Client
 from tests.admin.browsing import list_url, staff_client
 from tests.app.models import User
 from tests.billing.shopping import announce, check_out
+from tests.billing.subscribing import stripe_at, subscribe
 from tests.factories import make_user
 from tests.settings import USAGE_CREDITS
 from usage_credits.models import PaymentNotice
@@ -58,6 +59,22 @@ def test_retry_says_why_a_payment_stays_open(admin_client: Client, fake: FakeStr
     assert "the pack is not in settings" in problem
     assert summary == "0 payments were resolved."
     assert user.credits == 0
+
+
+def test_retry_turns_a_noticed_subscription_into_credits(
+    admin_client: Client, fake: FakeStripe, settings: Any
+) -> None:
+    user = make_user()
+    with stripe_at(fake):
+        subscription = subscribe(fake, user, metadata={"plan_name": "pro"})
+        settings.USAGE_CREDITS = {**USAGE_CREDITS, "SUBSCRIPTION_PLANS": []}
+        assert set(fake.deliver_pending()) == {200}
+        notice = PaymentNotice.objects.get(source_id=f"sub:{subscription['id']}", reason="unknown_plan")
+        problem, _summary = retry(admin_client, notice)
+        assert "the plan is not in settings" in problem
+        settings.USAGE_CREDITS = USAGE_CREDITS
+        assert retry(admin_client, notice) == ["1 payment was resolved."]
+        assert user.credits == 600
 
 
 @pytest.mark.parametrize(

@@ -75,8 +75,14 @@ class FulfillmentStateFilter(ChoiceFilter):
         return {
             "active": (_("active"), ~stopped),
             "stopped": (_("stopped"), stopped),
-            "failed": (_("with an error"), ~Q(last_error="")),
+            "failed": (_("failing"), ~Q(last_error="")),
+            "due": (_("due"), Q(next_fulfillment_at__isnull=False)),
         }
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        found: Any = super().queryset(request, queryset)
+        due: models.QuerySet[Any] = found.due(timezone.now()) if self.value() == "due" else found
+        return due
 
 
 class ResolutionFilter(ChoiceFilter):

@@ -16,7 +16,7 @@ from usage_credits.admin.base import LedgerAdmin, owner_name
 from usage_credits.admin.filters import AssetFilter, OwingFilter, OwnerModelFilter
 from usage_credits.admin.tables import Table
 from usage_credits.ledger.balances import signed_balance
-from usage_credits.models import Fulfillment, Hold, Lot, Transaction, Wallet
+from usage_credits.models import Debt, Fulfillment, Hold, Lot, Transaction, Wallet
 
 
 @admin.register(Wallet)
@@ -33,6 +33,7 @@ class WalletAdmin(LedgerAdmin[Wallet]):
         "held",
         "available",
         "debt",
+        "claims",
         "created_at",
     )
     list_display_links = ("id", "owner")
@@ -41,7 +42,7 @@ class WalletAdmin(LedgerAdmin[Wallet]):
     search_help_text = _("Owner id, asset or wallet id.")
     fieldsets = (
         (None, {"fields": ("owner_link", "owner_type", "owner_id", "asset", "created_at")}),
-        (_("Now"), {"fields": (("balance", "held", "available", "debt"),)}),
+        (_("Now"), {"fields": (("balance", "held", "available", "debt", "claims"),)}),
         (_("As stored"), {"fields": ("booked_balance", "metadata"), "classes": ("collapse",)}),
     )
 
@@ -96,7 +97,15 @@ class WalletAdmin(LedgerAdmin[Wallet]):
                 request,
                 _("Fulfillments"),
                 Fulfillment,
-                ("id", "kind", "sold", "source_id", "next_fulfillment_at", "is_active"),
+                ("id", "kind", "sold", "source_id", "next_fulfillment_at", "is_active", "problem"),
+                **mine,
+            ),
+            self.table(
+                request,
+                _("Open claims"),
+                Debt,
+                ("id", "created_at", "open_amount", "amount", "fulfillment", "payment"),
+                open_amount__gt=0,
                 **mine,
             ),
         ]

@@ -16,6 +16,7 @@ import stripe
 from django.db import router, transaction
 from djstripe.models import Account, Customer
 
+from usage_credits.billing.notices import SOURCE
 from usage_credits.billing.purchases import is_pack_purchase
 from usage_credits.billing.stripe_api import Access
 from usage_credits.billing.stripe_objects import (
@@ -26,7 +27,7 @@ from usage_credits.billing.stripe_objects import (
     moment_from,
     sid,
 )
-from usage_credits.billing.stripe_purchases import settle_intent, settle_session
+from usage_credits.billing.stripe_purchases import settle_intent, settle_session, settle_whole
 from usage_credits.billing.stripe_refunds import settle_refund
 from usage_credits.billing.stripe_subscriptions import settle_subscription
 from usage_credits.billing.sync_results import Before, Synced
@@ -76,6 +77,27 @@ def sync(
                         yield _settle(subject, told, dry_run=dry_run)
             except stripe.StripeError as failure:
                 yield Synced(name, problem=str(failure))
+
+
+def sync_fulfillments(ids: Collection[int]) -> Iterator[Synced]:
+    """Settle those of our fulfillments of these ids that Stripe stands behind, and yield how each fared.
+
+    A pack's refunds and disputes included; those of a subscription's invoices are found by `sync`.
+    """
+    using = router.db_for_write(Fulfillment)
+    told: set[Any] = set()
+    for fulfillment in Fulfillment.objects.using(using).filter(pk__in=ids, source=SOURCE).order_by("pk"):
+        yield _settle(_Subject(fulfillment.source_id or "", _settling(fulfillment)), told, dry_run=False)
+
+
+def _settling(fulfillment: Fulfillment) -> Callable[[], Settled]:
+    access = replace(Access.default(), account=fulfillment.metadata.get("account_id"))
+    kind, _colon, object_id = (fulfillment.source_id or "").partition(":")
+    if kind == "sub":
+        return lambda: settle_subscription(object_id, access)
+    if kind == "pi":
+        return lambda: settle_whole(object_id, access)
+    return lambda: settle_session(object_id, access)
 
 
 def _accesses(customer: str | None) -> list[Access]:

@@ -1,0 +1,35 @@
+"""Foresee what a fulfillment is going to award; writes nothing."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+from typing import NamedTuple
+
+from usage_credits import conf
+from usage_credits.billing.schedules import apply_pending
+from usage_credits.models import Fulfillment
+
+
+class Coming(NamedTuple):
+    """A grid date ahead, and the plan or pack that it awards."""
+
+    date: datetime.datetime
+    name: str
+
+
+def coming_dates(fulfillment: Fulfillment, count: int = 3) -> list[Coming]:
+    """Return the next grid dates before the stop, the pending plan's from when it takes over; no statements.
+
+    The first may be overdue.
+    """
+    ahead = copy.copy(fulfillment)
+    coming: list[Coming] = []
+    date = ahead.next_fulfillment_at
+    while date is not None and len(coming) < count and (ahead.stops_at is None or date < ahead.stops_at):
+        ahead.next_fulfillment_at = date
+        if conf.find_subscription_plan(ahead.pending_plan):
+            apply_pending(ahead, date)
+        coming.append(Coming(date, ahead.plan_name or ahead.pack_name))
+        date = ahead.grid.first_after(date) if ahead.grid else None
+    return coming
