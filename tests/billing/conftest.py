@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.app.models import User
+from tests.billing.changing import Changes
 from tests.billing.subscribing import Notices
 from usage_credits.ledger.verification import verify
 from usage_credits.testing import FakeStripe, receive_webhooks, use_fake_stripe
@@ -33,3 +34,10 @@ def verified(db: None) -> Iterator[None]:
     """Check at last that the ledger adds up."""
     yield
     assert list(verify()) == []
+
+
+@pytest.fixture(
+    params=["today", "today, invoiced", "today, unprorated", "older", "state alone", "older state alone"]
+)
+def changes(request: pytest.FixtureRequest, fake: FakeStripe) -> Changes:
+    return Changes(fake, request.param)

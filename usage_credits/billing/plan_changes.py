@@ -44,8 +44,7 @@ def change_plan(
     if direction == DOWN:
         fulfillment.pending_plan = plan.name
         fulfillment.pending_from = max(period_ends_at or moment, moment)
-        fulfillment.seats = seats
-        return []
+        return change_seats(post, fulfillment, seats)
     clear_pending(fulfillment)
     if direction == LEVEL:
         take_over(fulfillment, plan, seats, at=fulfillment.next_fulfillment_at)
@@ -54,11 +53,18 @@ def change_plan(
 
 
 def change_seats(post: Posting, fulfillment: Fulfillment, seats: int) -> list[Award]:
-    """Set the number of seats: more of them award their share of the running period, fewer count from the next."""
+    """Set the number of seats: more of them award their share of the running period, fewer count from the next.
+
+    While a plan is pending, more of them are seats of that plan only.
+    """
+    date = fulfillment.next_fulfillment_at
+    if fulfillment.pending_plan:
+        is_next = date is None or fulfillment.pending_from is None or fulfillment.pending_from <= date
+        fulfillment.seats = seats if is_next else min(seats, fulfillment.seats)
+        return []
     fulfillment.seats = seats
     plan = conf.find_subscription_plan(fulfillment.plan_name)
     added = seats - fulfillment.seats_awarded
-    date = fulfillment.next_fulfillment_at
     if plan is None or not plan.per_seat or added <= 0 or fulfillment.anchor is None or date is None:
         return []
     if not plan.rolls_over and date <= post.now:
@@ -71,12 +77,14 @@ def change_seats(post: Posting, fulfillment: Fulfillment, seats: int) -> list[Aw
 def compare(fulfillment: Fulfillment, plan: SubscriptionPlan, seats: int) -> int:
     """Return UP, LEVEL or DOWN: whether `plan` gives more credits per time than the fulfillment's plan, as much, less.
 
-    A current plan that has gone from settings counts as it was sold.
+    A current plan that has gone from settings counts as it was sold, and one with seats for the most that the running
+    period was awarded for.
     """
     current = conf.find_subscription_plan(fulfillment.plan_name)
     sold = as_sold(current) if current else fulfillment.as_sold
     period = Period.parse(sold["period"]) if sold.get("period") else plan.period
-    amount: int = sold.get("credits", 0) * (fulfillment.seats if sold.get("per_seat") else 1)
+    seats_now = max(fulfillment.seats_awarded, 0 if fulfillment.pending_plan else fulfillment.seats)
+    amount: int = sold.get("credits", 0) * (seats_now if sold.get("per_seat") else 1)
     if period == plan.period:
         before, after = amount, amount_of(plan, seats)
     else:

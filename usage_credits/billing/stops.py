@@ -1,4 +1,4 @@
-"""When the awards of a subscription stop, and why."""
+"""When the awards of a subscription stop, and why; when changes of it wait."""
 
 from __future__ import annotations
 
@@ -33,3 +33,10 @@ def set_stop(fulfillment: Fulfillment, subscription: Subscription, paused_at: da
             fulfillment.stops_at, fulfillment.stop_reason = moment, reason
     if subscription.ended_at is not None:
         fulfillment.stop_reason = CANCELED
+
+
+def is_deferred(moment: datetime.datetime, subscription: Subscription, paused_at: datetime.datetime) -> bool:
+    """Tell whether a change at `moment` waits: for a payment, for the end of a rest, after the end for ever."""
+    if subscription.ended_at is not None:
+        return moment >= subscription.ended_at
+    return subscription.is_unpaid or (subscription.is_paused and moment >= paused_at)

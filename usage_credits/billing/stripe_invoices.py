@@ -117,4 +117,7 @@ def changes_of(lines: Iterable[Line], item_id: str | None) -> Iterator[Change]:
     for moment, changed in sorted(by_moment.items()):
         # The charge is the larger amount; of two zeros, the later line.
         charge = max(reversed(changed), key=lambda line: line.amount)
+        if len(changed) == 1 and charge.amount <= 0:
+            # Something ended, or a new period began: its own line tells of what it is for.
+            continue
         yield Change(moment=moment, ends_at=charge.ends_at, price_id=charge.price_id, seats=charge.seats)

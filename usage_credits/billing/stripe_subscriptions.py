@@ -21,7 +21,7 @@ from usage_credits.billing.stripe_api import (
 from usage_credits.billing.stripe_customers import find_owner
 from usage_credits.billing.stripe_invoices import Line, changes_of, is_trial, period_line, terms_of
 from usage_credits.billing.stripe_objects import Payload, metadata_of, moment_from, sid
-from usage_credits.billing.subscription_lives import PRICE
+from usage_credits.billing.subscription_records import PRICE
 from usage_credits.billing.subscription_reports import Change, Subscription, Term
 from usage_credits.models import Fulfillment, PaymentNotice
 
@@ -92,6 +92,7 @@ class _Reader:
             for name, value in (("customer_id", customer_id), ("account_id", access.account))
             if value
         }
+        self._changed_at = known.changed_at if known else None
         self._is_taken_over = known is None and OWNER_KEY not in metadata_of(payload)
 
     def report(self, changed_at: datetime.datetime | None) -> Subscription:
@@ -153,8 +154,11 @@ class _Reader:
         changes = list(changes_of(lines, self._item_id))
         if self._is_taken_over and self._starts_at is not None:
             changes = [change for change in changes if change.moment >= self._starts_at]
+        now = timezone.now()
+        # Whatever announced it: how things are now came after every change that is known.
+        moments = [changed_at or now, self._changed_at, *(change.moment for change in changes)]
         present = Change(
-            moment=min(changed_at or timezone.now(), timezone.now()),
+            moment=min(max(filter(None, moments)), now),
             ends_at=self._ends_at,
             price_id=self._price_id,
             seats=self._seats,

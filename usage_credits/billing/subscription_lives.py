@@ -13,21 +13,15 @@ from dataclasses import replace
 from usage_credits import conf
 from usage_credits.billing import plan_changes
 from usage_credits.billing.awards import CYCLE, Award, award_bonus, award_missed, award_trial
-from usage_credits.billing.cycles import as_sold
 from usage_credits.billing.endings import end, revoke
-from usage_credits.billing.notices import SOURCE
 from usage_credits.billing.schedules import advance, awarded_dates
-from usage_credits.billing.stops import LEFT_FOR, PAUSED, set_stop
+from usage_credits.billing.stops import LEFT_FOR, PAUSED, is_deferred, set_stop
+from usage_credits.billing.subscription_records import PRICE, note_payment, note_price, open_fulfillment
 from usage_credits.billing.subscription_reports import Change, Subscription, Term
 from usage_credits.dsl.periods import Period
 from usage_credits.dsl.plans import SubscriptionPlan
 from usage_credits.ledger.posting import Posting
-from usage_credits.models import Fulfillment, FulfillmentKind
-
-PRICE = "price_id"
-"""The key of metadata that names the price of the current or pending plan."""
-INVOICE = "invoice_id"
-"""The key of metadata that names the invoice by which the latest period was paid."""
+from usage_credits.models import Fulfillment
 
 ENDED = "ended_at"
 """The key of metadata that says when the subscription ended, for good."""
@@ -84,7 +78,7 @@ class Life:
             plan = conf.find_plan_for_price(trial.price_id)
             if plan is None:
                 return
-            fulfillment = self._fulfillment = self._create(plan, trial)
+            fulfillment = self._fulfillment = open_fulfillment(self.post, self.subscription, plan, trial)
             if trial.ends_at is not None:
                 rows = award_trial(self.post, fulfillment, plan, trial.ends_at)
                 self._tell(Award(fulfillment, rows, "trial"))
@@ -110,15 +104,15 @@ class Life:
         if fulfillment is None:
             if plan is None:
                 return
-            fulfillment = self._fulfillment = self._create(plan, term)
+            fulfillment = self._fulfillment = open_fulfillment(self.post, self.subscription, plan, term)
         elif plan is not None:
             plan_changes.take_over(fulfillment, plan, term.seats, at=None)
-            self._is_on(fulfillment, term.price_id)
+            note_price(fulfillment, term.price_id)
         elif term.price_id != fulfillment.metadata.get(PRICE):
             fulfillment.metadata[LEFT_FOR] = term.price_id
             return
         plan_changes.start_grid(fulfillment, term.starts_at)
-        self._is_paid(fulfillment, term)
+        note_payment(fulfillment, term)
         grid = fulfillment.grid
         if self.subscription.is_taken_over and grid is not None:
             fulfillment.next_fulfillment_at = grid.last_until(self.post.now) or term.starts_at
@@ -154,6 +148,7 @@ class Life:
     def _renew(self, fulfillment: Fulfillment, term: Term) -> None:
         """Take note of a new period that was paid, with the plan that it was paid for."""
         paid_through = fulfillment.paid_through
+        is_back = self._is_back(fulfillment, term)
         plan = conf.find_plan_for_price(term.price_id)
         if plan is None and term.price_id != fulfillment.metadata.get(PRICE):
             self._leave(fulfillment, term.price_id, term.starts_at)
@@ -163,36 +158,45 @@ class Life:
             plan_changes.drop_pending(fulfillment)
         elif paid_through is not None and term.starts_at < paid_through:
             # The period was cut short, as by a change from months to years: a change within it like others.
-            self._switch(fulfillment, plan, term.starts_at, term.seats)
-        elif self._restarts(fulfillment, plan, term):
+            self._switch(fulfillment, plan, term.starts_at, term.seats, until=term.starts_at)
+        elif is_back or self._is_larger(fulfillment, plan, term):
             plan_changes.restart(fulfillment, plan, term.seats, term.starts_at)
         else:
             plan_changes.take_over(fulfillment, plan, term.seats, at=term.starts_at)
-        is_gap = paid_through is not None and term.starts_at > paid_through
-        if is_gap and plan is None:
+        if is_back and plan is None:
             plan_changes.start_grid(fulfillment, term.starts_at)
-        self._is_paid(fulfillment, term)
-        self._is_on(fulfillment, term.price_id)
-        if is_gap:
+        note_payment(fulfillment, term)
+        note_price(fulfillment, term.price_id)
+        if is_back:
             self._reactivate(fulfillment)
 
-    def _restarts(self, fulfillment: Fulfillment, plan: SubscriptionPlan, term: Term) -> bool:
-        """Tell whether the grid counts from the new period: after a gap, and for a larger plan."""
-        if fulfillment.paid_through is not None and term.starts_at > fulfillment.paid_through:
-            return True
+    def _is_back(self, fulfillment: Fulfillment, term: Term) -> bool:
+        """Tell whether awards had stopped before the period: for want of a payment, or of a plan with credits."""
+        if fulfillment.paid_through is None:
+            return False
+        is_left = LEFT_FOR in fulfillment.metadata
+        return term.starts_at > fulfillment.paid_through or (
+            is_left and term.starts_at == fulfillment.paid_through
+        )
+
+    def _is_larger(self, fulfillment: Fulfillment, plan: SubscriptionPlan, term: Term) -> bool:
         is_larger = plan_changes.compare(fulfillment, plan, term.seats) == plan_changes.UP
         return is_larger and plan.name != fulfillment.plan_name
 
     def _change(self, change: Change) -> None:
+        if is_deferred(change.moment, self.subscription, self._paused_at):
+            return
         fulfillment = self._fulfillment
-        if fulfillment is None:
+        if fulfillment is None or (fulfillment.anchor is None and LEFT_FOR in fulfillment.metadata):
+            self._begin_within(change)
             return
         left_for = fulfillment.metadata.get(LEFT_FOR)
         if change.price_id == (left_for or fulfillment.metadata.get(PRICE)):
-            if left_for is None:
+            if left_for is None and change.seats != fulfillment.seats:
+                self._note(fulfillment, change)
                 self.awards += plan_changes.change_seats(self.post, fulfillment, change.seats)
             return
-        fulfillment.changed_at = max(filter(None, (fulfillment.changed_at, change.moment)))
+        self._note(fulfillment, change)
         plan = conf.find_plan_for_price(change.price_id)
         if plan is None:
             self._leave(fulfillment, change.price_id, change.moment)
@@ -201,24 +205,39 @@ class Life:
             plan_changes.take_over(fulfillment, plan, change.seats, at=fulfillment.next_fulfillment_at)
             fulfillment.anchor = None
         elif self._is_paid_at(fulfillment, change.moment):
-            self._switch(fulfillment, plan, change.moment, change.seats)
+            self._switch(fulfillment, plan, change.moment, change.seats, until=fulfillment.paid_through)
         elif left_for is not None:
             plan_changes.restart(fulfillment, plan, change.seats, change.moment)
             fulfillment.paid_from, fulfillment.paid_through = change.moment, change.ends_at
         else:
             plan_changes.take_over(fulfillment, plan, change.seats, at=fulfillment.next_fulfillment_at)
-        self._is_on(fulfillment, change.price_id)
+        note_price(fulfillment, change.price_id)
         if left_for is not None and fulfillment.paid_from == change.moment:
             self._reactivate(fulfillment)
 
+    def _begin_within(self, change: Change) -> None:
+        """Begin in the middle of a period that was paid for a price without credits."""
+        term = self.subscription.term_at(change.moment)
+        if term is not None:
+            self._begin(replace(term, price_id=change.price_id, seats=change.seats))
+
+    def _note(self, fulfillment: Fulfillment, change: Change) -> None:
+        fulfillment.changed_at = max(filter(None, (fulfillment.changed_at, change.moment)))
+
     def _switch(
-        self, fulfillment: Fulfillment, plan: SubscriptionPlan, moment: datetime.datetime, seats: int
+        self,
+        fulfillment: Fulfillment,
+        plan: SubscriptionPlan,
+        moment: datetime.datetime,
+        seats: int,
+        *,
+        until: datetime.datetime | None,
     ) -> None:
-        before = fulfillment.plan_name
         changed = plan_changes.change_plan(
-            self.post, fulfillment, plan, moment, seats=seats, period_ends_at=fulfillment.paid_through
+            self.post, fulfillment, plan, moment, seats=seats, period_ends_at=until
         )
-        if fulfillment.plan_name != before:
+        if fulfillment.anchor == moment:
+            # Dates count anew from there, also those that were awarded before the change was heard of.
             revoke(self.post, fulfillment, after=moment)
         self.awards += changed
 
@@ -227,16 +246,6 @@ class Life:
         fulfillment.metadata[LEFT_FOR] = price_id
         plan_changes.clear_pending(fulfillment)
         fulfillment.paid_through = fulfillment.paid_through or moment
-
-    def _is_on(self, fulfillment: Fulfillment, price_id: str) -> None:
-        fulfillment.metadata[PRICE] = price_id
-        fulfillment.metadata.pop(LEFT_FOR, None)
-
-    def _is_paid(self, fulfillment: Fulfillment, term: Term) -> None:
-        fulfillment.paid_from, fulfillment.paid_through = term.starts_at, term.ends_at
-        fulfillment.metadata.pop(INVOICE, None)
-        if term.invoice_id:
-            fulfillment.metadata[INVOICE] = term.invoice_id
 
     def _is_paid_at(self, fulfillment: Fulfillment, moment: datetime.datetime) -> bool:
         return fulfillment.paid_through is None or moment < fulfillment.paid_through
@@ -264,22 +273,3 @@ class Life:
     def _tell(self, award: Award, **details: bool) -> None:
         told = {**details, "status": self.subscription.status, "subscription": self.subscription.payload}
         self.awards.append(replace(award, details=told))
-
-    def _create(self, plan: SubscriptionPlan, term: Term) -> Fulfillment:
-        subscription = self.subscription
-        return Fulfillment.objects.using(self.post.wallet._state.db).create(
-            wallet=self.post.wallet,
-            kind=FulfillmentKind.SUBSCRIPTION,
-            source=SOURCE,
-            source_id=subscription.key,
-            plan_name=plan.name,
-            as_sold=as_sold(plan),
-            seats=term.seats,
-            period=plan.period.iso,
-            metadata={
-                "subscription_id": subscription.id,
-                PRICE: term.price_id,
-                **subscription.references,
-            },
-            created_at=self.post.now,
-        )

@@ -72,3 +72,9 @@ class Subscription:
         """Return what was paid and changed, in the order in which it came to count; a payment before a change."""
         steps: list[Term | Change] = [*self.terms, *self.changes]
         return sorted(steps, key=lambda step: (step.moment, isinstance(step, Change)))
+
+    def term_at(self, moment: datetime.datetime) -> Term | None:
+        """Return the latest period that was paid by `moment`, if that lies in it."""
+        paid = [term for term in self.terms if term.moment <= moment]
+        is_over = not paid or (paid[-1].ends_at is not None and paid[-1].ends_at <= moment)
+        return None if is_over else paid[-1]

@@ -10,7 +10,7 @@ from usage_credits import conf
 from usage_credits.billing.awards import announce_awards
 from usage_credits.billing.notices import SOURCE, Unresolvable, record_notice, resolve_notice
 from usage_credits.billing.subscription_lives import Life
-from usage_credits.billing.subscription_reports import Subscription
+from usage_credits.billing.subscription_reports import Change, Subscription, Term
 from usage_credits.exceptions import UsageCreditsError
 from usage_credits.ledger.posting import posting
 from usage_credits.ledger.wallets import find_wallet, open_wallet
@@ -56,7 +56,9 @@ def settle(subscription: Subscription, find_owner: FindOwner) -> Fulfillment | P
 
 def _open_wallet(subscription: Subscription, find_owner: FindOwner) -> Wallet | None:
     """Return the wallet of a subscription that is seen for the first time; None for one that brings no credits yet."""
-    steps = [*([subscription.trial] if subscription.trial else []), *subscription.terms]
+    steps: list[Term | Change] = [*subscription.steps] if subscription.terms else []
+    if subscription.trial is not None:
+        steps.append(subscription.trial)
     if not any(conf.find_plan_for_price(step.price_id) for step in steps):
         plan_name = subscription.metadata.get(PLAN_KEY)
         if steps and plan_name and conf.find_subscription_plan(plan_name) is None:

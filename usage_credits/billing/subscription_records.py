@@ -1,0 +1,52 @@
+"""What the fulfillment of a subscription is opened with and keeps of it, in its columns and its metadata."""
+
+from __future__ import annotations
+
+from usage_credits.billing.cycles import as_sold
+from usage_credits.billing.notices import SOURCE
+from usage_credits.billing.stops import LEFT_FOR
+from usage_credits.billing.subscription_reports import Subscription, Term
+from usage_credits.dsl.plans import SubscriptionPlan
+from usage_credits.ledger.posting import Posting
+from usage_credits.models import Fulfillment, FulfillmentKind
+
+PRICE = "price_id"
+"""The key of metadata that names the price of the current or pending plan."""
+INVOICE = "invoice_id"
+"""The key of metadata that names the invoice by which the latest period was paid."""
+
+
+def open_fulfillment(
+    post: Posting, subscription: Subscription, plan: SubscriptionPlan, term: Term
+) -> Fulfillment:
+    """Store the fulfillment of a subscription that is seen for the first time, with the plan of `term`."""
+    return Fulfillment.objects.using(post.wallet._state.db).create(
+        wallet=post.wallet,
+        kind=FulfillmentKind.SUBSCRIPTION,
+        source=SOURCE,
+        source_id=subscription.key,
+        plan_name=plan.name,
+        as_sold=as_sold(plan),
+        seats=term.seats,
+        period=plan.period.iso,
+        metadata={
+            "subscription_id": subscription.id,
+            PRICE: term.price_id,
+            **subscription.references,
+        },
+        created_at=post.now,
+    )
+
+
+def note_price(fulfillment: Fulfillment, price_id: str) -> None:
+    """Keep the price that the subscription is on, one of a plan with credits."""
+    fulfillment.metadata[PRICE] = price_id
+    fulfillment.metadata.pop(LEFT_FOR, None)
+
+
+def note_payment(fulfillment: Fulfillment, term: Term) -> None:
+    """Keep the period that was paid last, and by which invoice."""
+    fulfillment.paid_from, fulfillment.paid_through = term.starts_at, term.ends_at
+    fulfillment.metadata.pop(INVOICE, None)
+    if term.invoice_id:
+        fulfillment.metadata[INVOICE] = term.invoice_id
