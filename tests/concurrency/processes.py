@@ -28,7 +28,7 @@ def run_together(target: str, arguments: Sequence[tuple[Any, ...]], timeout: flo
     """Call `target` ("module:function") in one process for each tuple of arguments; return what each call did.
 
     The processes load Django first and wait for each other, so that the calls fall together. A call that raises is
-    answered by its exception.
+    answered by its exception, a process that died by a ChildProcessError.
     """
     children = [
         subprocess.Popen(
@@ -50,7 +50,7 @@ def run_together(target: str, arguments: Sequence[tuple[Any, ...]], timeout: flo
             pickle.dump((target, values), child.stdin)
             child.stdin.close()
             child.stdin = None
-        return [pickle.loads(child.communicate(timeout=timeout)[0]) for child in children]
+        return [_answer(child, timeout) for child in children]
     finally:
         for child in children:
             child.kill()
@@ -58,6 +58,11 @@ def run_together(target: str, arguments: Sequence[tuple[Any, ...]], timeout: flo
             for pipe in (child.stdin, child.stdout):
                 if pipe:
                     pipe.close()
+
+
+def _answer(child: subprocess.Popen[bytes], timeout: float) -> Any:
+    answer, _ = child.communicate(timeout=timeout)
+    return pickle.loads(answer) if answer else ChildProcessError(f"ended with {child.returncode}")
 
 
 def run_child() -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
 from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
-from django.db import transaction
+from django.db import connection, transaction
 
 from tests.app.models import Newcomer
 from usage_credits import InsufficientCredits
+from usage_credits.billing.fulfillment import Fulfilled, fulfill_due
 from usage_credits.models import Wallet
 
 
@@ -66,3 +72,24 @@ def spend_repeatedly(user_id: int, times: int) -> list[str]:
         except InsufficientCredits:
             outcomes.append("refused")
     return outcomes
+
+
+def fulfill(batch_size: int) -> Fulfilled:
+    return sum(fulfill_due(batch_size=batch_size), Fulfilled())
+
+
+def fulfill_until_killed(batch_size: int, batches: int) -> None:
+    """Award `batches` batches and die in the middle of the next one, by a signal that cannot be caught."""
+    awarding = fulfill_due(batch_size=batch_size)
+    done = 0
+    while done < batches:
+        done += bool(next(awarding).awarded)
+
+    def die(call: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        result = call(sql, params, many, context)
+        if sql.startswith("INSERT") and "usage_credits_lot" in sql:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    with connection.execute_wrapper(die):
+        sum(awarding, Fulfilled())
