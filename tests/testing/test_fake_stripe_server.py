@@ -15,7 +15,8 @@ from django.conf import settings
 from pytest_django.live_server_helper import LiveServer
 
 from tests.app.models import User
-from usage_credits import find_credit_pack
+from usage_credits import create_portal_session, find_credit_pack, find_subscription_plan
+from usage_credits.models import Fulfillment
 from usage_credits.testing import FakeStripeServer, receive_webhooks
 from usage_credits.testing.fake_stripe import pages
 
@@ -98,6 +99,29 @@ def test_type_a_promotion_code(server: FakeStripeServer, live_server: LiveServer
     assert user.credits == 1_000
 
 
+def test_cancel_and_keep_a_subscription_in_the_portal(
+    server: FakeStripeServer, live_server: LiveServer, user: User
+) -> None:
+    receive_webhooks(live_server.url)
+    server.fake.add_price("price_pro", amount=2_900)
+    plan = find_subscription_plan("pro")
+    assert plan
+    session = plan.create_checkout_session(user, success_url="https://shop.test/thanks")
+    visit(f"{session.url}/pay", "")
+    portal = create_portal_session(user, return_url="https://shop.test/account?a&b").url
+    _status, _place, text = visit(portal)
+    assert "<strong>price_pro</strong>: active<" in text
+    assert 'href="https://shop.test/account?a&amp;b"' in text
+    for verb, stop_reason in (("cancel", "canceled"), ("keep", "")):
+        action = re.search(rf'action="([^"]+/{verb})"', visit(portal)[2])
+        assert action
+        assert server.url + visit(server.url + action[1], "")[1] == portal
+        assert Fulfillment.objects.get().stop_reason == stop_reason
+    assert visit(f"{portal}/sub_other/cancel", "")[0] == 404
+    server.fake.cancel(server.fake.all("subscription")[0])
+    assert "There are no subscriptions." in visit(portal)[2]
+
+
 def test_take_webhook_endpoints_through_the_api(
     server: FakeStripeServer, live_server: LiveServer, user: User
 ) -> None:
@@ -111,6 +135,7 @@ def test_take_webhook_endpoints_through_the_api(
 def test_answer_pages_that_are_not_there(server: FakeStripeServer) -> None:
     assert visit(f"{server.url}/checkout/cs_test_x")[0] == 404
     assert visit(f"{server.url}/checkout/cs_test_x/steal", "")[0] == 404
+    assert visit(f"{server.url}/portal/bps_x")[0] == 404
     assert visit(f"{server.url}/v1/nothing")[0] == 404
 
 

@@ -1,7 +1,8 @@
-"""The checkout page on which a customer of the demo pays or turns back."""
+"""The pages that a customer of the demo sees: checkout, where they pay or turn back, and the portal."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from html import escape
 
 from usage_credits.testing.fake_stripe.store import Payload
@@ -44,6 +45,26 @@ def checkout_page(session: Payload, lines: list[Payload]) -> str:
         f"<tr><td><strong>Total</strong></td><td><strong>{total}</strong></td></tr></table>"
         f'<form method="post" action="{action}/pay">{code}<button>Pay</button></form>'
         f'<form method="post" action="{action}/cancel"><button>Cancel</button></form>',
+    )
+
+
+def portal_page(session: Payload, subscriptions: list[tuple[str, Payload]]) -> str:
+    """Return the page of a portal session; a subscription comes with the name of what it is for."""
+    parts = [_subscription_part(session, name, subscription) for name, subscription in subscriptions]
+    back = f'<p><a href="{escape(session["return_url"])}">Back</a></p>' if session["return_url"] else ""
+    return page("Customer portal", "".join(parts or ["<p>There are no subscriptions.</p>"]) + back)
+
+
+def _subscription_part(session: Payload, name: str, subscription: Payload) -> str:
+    is_ending = bool(subscription["cancel_at"])
+    verb, button = ("keep", "Keep it") if is_ending else ("cancel", "Cancel at the end of the period")
+    ending = ""
+    if is_ending:
+        ending = f", ends on {datetime.fromtimestamp(subscription['cancel_at'], UTC):%Y-%m-%d}"
+    action = f"/portal/{escape(session['id'])}/{escape(subscription['id'])}/{verb}"
+    return (
+        f"<p><strong>{escape(name)}</strong>: {escape(subscription['status'])}{ending}</p>"
+        f'<form method="post" action="{action}"><button>{button}</button></form>'
     )
 
 

@@ -6,7 +6,7 @@ from usage_credits.testing.fake_stripe.store import Payload, Store
 
 
 def create_session(store: Store, params: Payload, *, base_url: str) -> Payload:
-    """Create a session in which a customer manages their subscriptions; nothing is behind its URL."""
+    """Create a session in which a customer manages their subscriptions; a server shows a page at its URL."""
     customer = store.get("customer", params["customer"], param="customer")
     session_id = store.new_id("billing_portal.session")
     return store.add(

@@ -11,14 +11,15 @@ from urllib.parse import parse_qs, urlsplit
 from usage_credits.testing.fake_stripe.delivery import over_http
 from usage_credits.testing.fake_stripe.errors import Refusal
 from usage_credits.testing.fake_stripe.fake import FakeStripe
-from usage_credits.testing.fake_stripe.pages import checkout_page, page
+from usage_credits.testing.fake_stripe.pages import checkout_page, page, portal_page
+from usage_credits.testing.fake_stripe.store import Payload
 
 
 class FakeStripeServer:
-    """A fake Stripe that others reach over HTTP, with checkout pages for a browser.
+    """A fake Stripe that others reach over HTTP, with pages of checkout and portal for a browser.
 
-    Give its `url` to Django as STRIPE_API_HOST. Events are posted over HTTP when a customer pays. `port` 0
-    takes a free one.
+    Give its `url` to Django as STRIPE_API_HOST. Events are posted over HTTP when a customer does something there.
+    `port` 0 takes a free one.
     """
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0, **options: Any) -> None:
@@ -62,6 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         if path.startswith("/checkout/"):
             self._in_browser(self._show, path.removeprefix("/checkout/"))
+        elif path.startswith("/portal/"):
+            self._in_browser(self._show_portal, path.removeprefix("/portal/"))
         else:
             self._api("get", urlsplit(self.path).query)
 
@@ -73,6 +76,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._in_browser(
                 {"pay": self._pay, "cancel": self._cancel}.get(action, self._unknown), session_id, body
             )
+        elif path.startswith("/portal/"):
+            self._in_browser(self._manage, *path.removeprefix("/portal/").partition("/")[::2])
         else:
             self._api("post", body)
 
@@ -106,6 +111,37 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _cancel(self, session_id: str, body: str) -> None:
         self._redirect(self.fake.get("checkout.session", session_id)["cancel_url"] or "/")
+
+    def _show_portal(self, session_id: str) -> None:
+        session = self.fake.get("billing_portal.session", session_id)
+        self._html(
+            200, portal_page(session, [(self._name(one), one) for one in self._subscriptions(session)])
+        )
+
+    def _manage(self, session_id: str, choice: str) -> None:
+        session = self.fake.get("billing_portal.session", session_id)
+        subscription_id, _slash, verb = choice.partition("/")
+        managed = [one for one in self._subscriptions(session) if one["id"] == subscription_id]
+        if not managed or verb not in ("cancel", "keep"):
+            raise Refusal(404, "There is no such page.")
+        if verb == "cancel":
+            self.fake.cancel(managed[0], at_period_end=True)
+        else:
+            self.fake.uncancel(managed[0])
+        self.fake.deliver_pending()
+        self._redirect(f"/portal/{session_id}")
+
+    def _subscriptions(self, session: Payload) -> list[Payload]:
+        ended = ("canceled", "incomplete_expired")
+        return [
+            one
+            for one in self.fake.all("subscription")
+            if one["customer"] == session["customer"] and one["status"] not in ended
+        ]
+
+    def _name(self, subscription: Payload) -> str:
+        name: str = self.fake.get("product", subscription["items"]["data"][0]["price"]["product"])["name"]
+        return name
 
     def _unknown(self, session_id: str, body: str) -> None:
         raise Refusal(404, "There is no such page.")
