@@ -225,6 +225,25 @@ def test_go_on_where_stripe_fails_for_one(fake: FakeStripe, user: User) -> None:
     assert [one.source_id for one in Fulfillment.objects.all()] == [f"pi:{second.id}"]
 
 
+def resolve_owner(customer: Customer) -> User:
+    if customer.email == "broken@example.com":
+        raise LookupError("no such branch")
+    return User.objects.get(email=customer.email)
+
+
+def test_go_on_where_code_of_the_project_fails(fake: FakeStripe, user: User, settings: Any) -> None:
+    settings.USAGE_CREDITS = {**settings.USAGE_CREDITS, "OWNER_RESOLVER": f"{__name__}.resolve_owner"}
+    metadata = {**pack_metadata(user), "usage_credits_owner": ""}
+    for email in ("broken@example.com", user.email):
+        customer = stripe.Customer.create(email=email, api_key=settings.STRIPE_TEST_SECRET_KEY)
+        pay_directly(metadata, customer=customer.id)
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="1 of 2 could not be settled"):
+        call_command("sync_credits", "--all", stdout=out, stderr=out)
+    assert "LookupError: no such branch" in out.getvalue()
+    assert user.credits == 1_000
+
+
 def test_go_on_where_a_list_is_refused(fake: FakeStripe, user: User) -> None:
     pay_directly(pack_metadata(user))
     with fake.outage("/v1/refunds", 403), pytest.raises(CommandError, match="1 of 2 could not be settled"):

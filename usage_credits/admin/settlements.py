@@ -9,6 +9,7 @@ from django.apps import apps
 from django.contrib import messages
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
+from django.db import router
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -70,7 +71,8 @@ def settle_selected(fulfillments: FulfillmentAdmin, request: HttpRequest, rows: 
 def award_due(fulfillments: FulfillmentAdmin, request: HttpRequest, ids: Collection[int]) -> None:
     """Award by the job what of these is due, and say what came of it."""
     done = sum(fulfill_due(ids=ids), Fulfilled())
-    for failed in Fulfillment.objects.filter(pk__in=ids).exclude(last_error="").order_by("pk"):
+    tried = Fulfillment.objects.using(router.db_for_write(Fulfillment)).filter(pk__in=ids)
+    for failed in tried.exclude(last_error="").order_by("pk"):
         fulfillments.message_user(request, f"{failed}: {failed.last_error}", messages.ERROR)
     if done.awarded:
         text = ngettext(
