@@ -8,10 +8,21 @@ from django.db import connection, models
 from django.db.models import ProtectedError
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 
 from tests.app.models import Academy, Member, Newcomer, Studio, Team, User
 from tests.factories import NewcomerFactory, StudioFactory, TeamFactory, configured, days, make_user, stored
-from usage_credits import InvalidValue, WalletNotFound, WalletOptions, detach_owner, with_credits
+from usage_credits import (
+    InvalidValue,
+    SubscriptionPlan,
+    WalletNotFound,
+    WalletOptions,
+    credits,
+    detach_owner,
+    start_plan,
+    stop_plan,
+    with_credits,
+)
 from usage_credits.ledger.verification import verify
 from usage_credits.models import Transaction, Wallet
 from usage_credits.testing import capture_events
@@ -160,6 +171,16 @@ def test_detaching_leaves_the_owner_without_wallet_and_others_alone() -> None:
 
 
 @pytest.mark.behaviour("WAL-04", "DEC-23")
+@configured(SUBSCRIPTION_PLANS=[SubscriptionPlan("free", gives=credits(5).every("month"))])
+def test_functions_take_the_lazy_user_of_a_request() -> None:
+    user = make_user()
+    lazy: Any = SimpleLazyObject(lambda: user)
+    fulfillment = start_plan(lazy, "free")
+    assert (fulfillment.wallet, user.credits) == (user.find_wallet(), 5)
+    assert stop_plan(lazy, "free") == fulfillment
+    assert detach_owner(lazy) == 1
+
+
 def test_calls_without_a_wallet_say_so_where_none_is_created() -> None:
     studio = StudioFactory.create()
     calls: list[Any] = [

@@ -63,7 +63,10 @@ def _to_read(owner: models.Model, asset: str | None) -> models.QuerySet[Wallet]:
 
 def wallets_of(owner: models.Model, using: str) -> models.QuerySet[Wallet]:
     """Return the owner's wallets of every asset."""
-    return Wallet.objects.using(using).filter(owner_type=owner_type(type(owner), using), owner_id=owner.pk)
+    # Not type(owner): a view's request.user is a lazy object, of another type.
+    return Wallet.objects.using(using).filter(
+        owner_type=owner_type(owner.__class__, using), owner_id=owner.pk
+    )
 
 
 def open_wallet(
@@ -90,7 +93,7 @@ def _create_wallet(owner: models.Model, asset: str, initial_balance: int | None)
         # An upsert instead of an insert whose failure is caught: PostgreSQL keeps the caller's transaction usable,
         # and MariaDB takes the exclusive lock at once, so that two losers of the race cannot deadlock on it.
         Wallet.objects.using(using).bulk_create(
-            [Wallet(owner_type=owner_type(type(owner), using), owner_id=owner.pk, asset=asset)],
+            [Wallet(owner_type=owner_type(owner.__class__, using), owner_id=owner.pk, asset=asset)],
             update_conflicts=True,
             update_fields=["asset"],
             unique_fields=None
