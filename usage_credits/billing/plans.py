@@ -161,7 +161,7 @@ def check_startable(plan: object, field: str = "plan") -> SubscriptionPlan:
 
 
 def _change(manual: ManualFulfillments, fulfillment: Fulfillment, plan: SubscriptionPlan, seats: int) -> None:
-    has_begun = fulfillment.last_fulfilled_at is not None
+    has_begun = fulfillment.credits_last_awarded > 0
     if has_begun and conf.find_subscription_plan(fulfillment.plan_name) is not None:
         manual.awards += plan_changes.change_plan(
             manual.post,

@@ -120,7 +120,7 @@ def _award(
     next_date: datetime.datetime | None,
 ) -> Award:
     """Award one grid date; a plan that no payment stands behind brings its signup bonus with the first."""
-    is_first = fulfillment.source == MANUAL_SOURCE and fulfillment.last_fulfilled_at is None
+    is_first = fulfillment.source == MANUAL_SOURCE and not fulfillment.credits_last_awarded
     if not is_first or fulfillment.kind != FulfillmentKind.SUBSCRIPTION:
         return Award(fulfillment, [award_cycle(post, fulfillment, cycle, date, next_date)], CYCLE)
     bonus = award_bonus(post, fulfillment, plan_of(fulfillment))
