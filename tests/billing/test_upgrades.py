@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
+from django.db import connection
 
 from tests.app.models import User
 from tests.billing.changing import PRO, Changes, day, plans_of
@@ -17,6 +19,7 @@ from tests.billing.subscribing import (
 )
 from usage_credits import SubscriptionPlan, credits, detach_owner
 from usage_credits.models import Fulfillment, Transaction
+from usage_credits.signals import EventContext, subscription_credits_awarded
 from usage_credits.testing import FakeStripe, capture_events
 
 pytestmark = pytest.mark.usefixtures("verified")
@@ -106,6 +109,27 @@ def test_tell_of_an_upgrade_once_it_is_committed(changes: Changes, user: User) -
     assert told.fulfillment == fulfillment_of(subscription)
     assert told.metadata is not None
     assert (told.metadata["reason"], told.metadata["plan_name"]) == ("plan_upgrade", "prem")
+
+
+@pytest.mark.behaviour("EVT-19")
+@pytest.mark.django_db(transaction=True)
+def test_tell_of_an_upgrade_after_the_commit(fake: FakeStripe, user: User) -> None:
+    told: list[tuple[int, bool]] = []
+
+    def note(sender: type, context: EventContext, **kwargs: Any) -> None:
+        told.append((context.amount or 0, connection.in_atomic_block))
+
+    with stripe_at(fake) as clock:
+        subscribe(fake, user)
+        fake.deliver_pending()
+        clock.move_to(day(1, 16))
+        fake.change_plan(fake.all("subscription")[0], "price_prem")
+        subscription_credits_awarded.connect(note)
+        try:
+            fake.deliver_pending()
+        finally:
+            subscription_credits_awarded.disconnect(note)
+    assert told == [(2_000, False)]
 
 
 @pytest.mark.behaviour("CHG-06", "DEC-20")
@@ -323,6 +347,75 @@ def test_award_no_upgrade_while_a_renewal_is_not_paid(changes: Changes, user: Us
             assert awarded == [("subscription_credits", 2_000)]
         else:
             assert awarded == [("subscription_credits", 500), TO_PREM]
+
+
+@pytest.mark.behaviour("CHG-01")
+def test_award_no_upgrade_that_is_not_paid(changes: Changes, user: User) -> None:
+    fake = changes.fake
+    with stripe_at(fake) as clock:
+        subscription = subscribe(fake, user)
+        changes.deliver()
+        clock.move_to(day(1, 10))
+        fake.fail_card(subscription["customer"])
+        fake.change_plan(subscription, "price_prem", proration_behavior="always_invoice")
+        assert subscription["status"] == "past_due"
+        changes.deliver()
+        assert awards_of(subscription) == PRO
+        assert fulfillment_of(subscription).plan_name == "pro"
+        clock.move_to(day(1, 12))
+        fake.mend_card(subscription["customer"])
+        fake.retry(subscription["latest_invoice"])
+        changes.deliver()
+        changes.repeat(subscription)
+        assert awards_of(subscription) == [*PRO, TO_PREM]
+        assert fulfillment_of(subscription).plan_name == "prem"
+
+
+@pytest.mark.behaviour("CHG-01", "REN-14")
+def test_award_no_upgrade_while_paused(changes: Changes, user: User) -> None:
+    fake = changes.fake
+    with stripe_at(fake) as clock:
+        subscription = subscribe(fake, user)
+        changes.deliver()
+        clock.move_to(day(1, 5))
+        fake.pause(subscription)
+        changes.deliver()
+        clock.move_to(day(1, 10))
+        changes.change(subscription, "price_prem")
+        changes.repeat(subscription)
+        assert awards_of(subscription) == PRO
+        clock.move_to(day(1, 12))
+        fake.resume(subscription)
+        changes.deliver()
+        assert awards_of(subscription) == [*PRO, TO_PREM]
+
+
+@pytest.mark.behaviour("CHG-16")
+def test_keep_what_was_awarded_before_a_plan_of_the_same_size_was_heard_of(
+    changes: Changes, user: User, settings: Any
+) -> None:
+    settings.USAGE_CREDITS = {
+        "SUBSCRIPTION_PLANS": [
+            SubscriptionPlan(name, stripe_price=price, gives=credits(500).every("month"))
+            for name, price in (("one", "price_a"), ("other", "price_b"))
+        ]
+    }
+    fake = changes.fake
+    with stripe_at(fake) as clock:
+        for price in ("price_a", "price_b"):
+            fake.add_price(price, amount=10_000, interval="year")
+        subscription = subscribe(fake, user, "price_a")
+        changes.deliver()
+        clock.move_to(day(1, 20))
+        fake.change_plan(subscription, "price_b", proration_behavior=changes.prorations)
+        clock.move_to(day(2, 1))
+        call_command("fulfill_credits", verbosity=0)
+        assert user.credits == 1_000
+        clock.move_to(day(2, 5))
+        changes.deliver()
+        assert plans_of(fulfillment_of(subscription)) == ("other", "", None)
+        assert user.credits == 500
+        assert awards_of(subscription) == [("subscription_credits", 500)] * 2
 
 
 @pytest.mark.behaviour("CHG-26", "CHG-27", "CHG-06")
