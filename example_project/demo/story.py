@@ -1,4 +1,4 @@
-"""The story that the demo plays: a visitor becomes a customer, spends all, buys again, and the ledger proves it."""
+"""The story that the demo plays: a visitor becomes a customer, spends all, subscribes, and the ledger proves it."""
 
 from __future__ import annotations
 
@@ -47,6 +47,10 @@ class Story:
         self._buy("studio", 557)
         self._let_a_grant_expire()
         self._refuse_forgeries_and_repetitions()
+        self._subscribe()
+        self._hear_again_of_the_subscription()
+        self._cancel_in_the_portal()
+        self._refund_half_a_pack()
         self._verify()
 
     @property
@@ -63,14 +67,19 @@ class Story:
             password2=self.password,
         )
         self._expect_balance(page, 20)
-        self._say(f"signed up as {self.username}: 20 credits to start with")
+        self._say(f"signed up as {self.username}: 20 credits to start with, 5 of them by the free plan")
 
     def _buy(self, pack: str, balance: int) -> None:
         packs = self._browser.open("/packs/")
         button = next(
             button for form in packs.forms for button in form.buttons if form.action == f"/packs/{pack}/buy/"
         )
-        checkout = self._browser.press(packs, button)
+        bought = self._pay(self._browser.press(packs, button))
+        self._expect("running low" not in bought.text, f"the warning of a low balance stays: {bought}")
+        self._expect_balance(bought, balance)
+        self._say(f"pressed “{button}” and paid at Stripe; its events came, now {balance} credits")
+
+    def _pay(self, checkout: Page) -> Page:
         self._expect(
             checkout.url.startswith(self._stripe.base_url), f"the buyer is on {checkout.url}, not at Stripe"
         )
@@ -79,9 +88,7 @@ class Story:
             bought.url.startswith(f"{self._site.url}/packs/purchased/"), f"came back to {bought.url}"
         )
         self._expect("have been added" in bought.text, f"the credits are not there: {bought}")
-        self._expect("running low" not in bought.text, f"the warning of a low balance stays: {bought}")
-        self._expect_balance(bought, balance)
-        self._say(f"pressed “{button}” and paid at Stripe; its events came, now {balance} credits")
+        return bought
 
     def _render_and_upscale(self) -> None:
         self._order("Rings of noon", "orbits", "512x512", cost=6, balance=74)
@@ -160,6 +167,48 @@ class Story:
         self._expect(self._history() == history, "a repeated event changed the ledger")
         self._say(f"the purchase announced {len(statuses)} times more, in another order: nothing changed")
 
+    def _subscribe(self) -> None:
+        button = "Subscribe for 15.00 USD a month"
+        bought = self._pay(self._browser.press(self._browser.open("/packs/"), button))
+        self._expect_balance(bought, 1007)
+        statement = self._browser.open("/statement/")
+        date = self._found(r"Pro plan The next 400 credits come on (\d+ \w+ \d+)", statement)
+        self._say(f"pressed “{button}” and paid: 400 credits and a bonus of 50, now 1007")
+        self._say(f"the statement says when the next 400 credits of the plan come: {date}")
+
+    def _hear_again_of_the_subscription(self) -> None:
+        history = self._history()
+        events = self._stripe.events_for(self._stripe.all("subscription")[-1])
+        told = [*reversed(events), *(self._stripe.reissue(event) for event in events)]
+        statuses = [status for event in told for status in self._stripe.deliver(event)]
+        self._expect(set(statuses) == {200}, f"repeated events are answered {statuses}")
+        self._expect(self._history() == history, "a repeated event of the subscription changed the ledger")
+        self._say(f"the subscription announced {len(statuses)} times more: nothing changed")
+
+    def _cancel_in_the_portal(self) -> None:
+        portal = self._browser.press(self._browser.open("/packs/"), "Manage subscription")
+        self._expect(portal.url.startswith(self._stripe.base_url), f"the portal is {portal.url}")
+        self._browser.press(portal, "Cancel")
+        statement = self._browser.open("/statement/")
+        date = self._found(r"Pro plan It ends on (\d+ \w+ \d+)", statement)
+        self._expect_balance(statement, 1007)
+        self._say(f"cancelled in Stripe's portal: the plan ends on {date}, its credits stay")
+
+    def _refund_half_a_pack(self) -> None:
+        [session] = [one for one in self._stripe.all("checkout.session") if one["amount_total"] == 3900]
+        payment = self._stripe.get("payment_intent", session["payment_intent"])
+        self._stripe.refund(payment["latest_charge"], 1950)
+        statuses = self._stripe.deliver_pending()
+        self._expect(bool(statuses) and set(statuses) == {200}, f"the refund is answered {statuses}")
+        last = self.user.credit_history.recent(1).get()
+        self._expect(
+            (last.category, last.amount) == ("credit_pack_refund", -275), f"the refund took nothing: {last}"
+        )
+        self._expect_balance(self._browser.open("/"), 732)
+        self._say(
+            "half of the 39.00 USD refunded at Stripe: 275 of the pack's 550 credits taken back, 732 left"
+        )
+
     def _verify(self) -> None:
         self._expect(not self._site.has_crashed, "the site had an error of its own")
         self._say(f"verify_credits: {self._command('verify_credits')}")
@@ -193,6 +242,12 @@ class Story:
         said = io.StringIO()
         call_command(name, stdout=said, verbosity=0)
         return said.getvalue().strip()
+
+    def _found(self, pattern: str, page: Page) -> str:
+        """Return what the group of a pattern matches in the words on a page."""
+        found = re.search(pattern, page.text)
+        self._expect(found is not None, f"{pattern!r} is not on {page}")
+        return found[1] if found else ""
 
     def _expect_balance(self, page: Page, balance: int) -> None:
         found = re.search(r'class="balance"[^>]*>(-?\d+) credits', page.html)

@@ -104,6 +104,13 @@ if "STRIPE_API_HOST" in os.environ:
     STRIPE_TEST_SECRET_KEY = FAKE_STRIPE_SECRET_KEY
     STRIPE_TEST_PUBLIC_KEY = "pk_test_" + "0" * 24
 
+# A plan names prices that exist at Stripe; the demo creates these at its fake. What they cost is for the shop's page.
+PRO_PRICES = {
+    "month": os.environ.get("STUDIO_PRICE_MONTH", "price_studio_pro_month"),
+    "year": os.environ.get("STUDIO_PRICE_YEAR", "price_studio_pro_year"),
+}
+PRO_COSTS = {"month": dollars(15), "year": dollars(150)}
+
 USAGE_CREDITS = {
     "OPERATIONS": [
         Operation("preview"),
@@ -126,8 +133,16 @@ USAGE_CREDITS = {
         CreditPack("studio", gives=500, bonus=50, costs=dollars(39)),
     ],
     "SUBSCRIPTION_PLANS": [
-        # Not sold yet: a plan without a Stripe price.
-        SubscriptionPlan("pro", gives=credits(400).every("month"), unused_credits="rollover"),
+        # No payment stands behind this one: it starts with each user's wallet, as studio/models.py says.
+        SubscriptionPlan("free", gives=credits(5).every("month")),
+        SubscriptionPlan(
+            "pro",
+            gives=credits(400).every("month"),
+            stripe_price=PRO_PRICES,
+            signup_bonus=50,
+            bonus_once=True,
+            unused_credits="rollover",
+        ),
     ],
     "LOW_BALANCE_THRESHOLD": 15,
     "CALLBACKS": {

@@ -10,12 +10,14 @@ from django.db import models
 from django.urls import reverse
 
 from studio.rendering import MAX_SEED, Picture, Style
-from usage_credits import HasWallet
+from usage_credits import HasWallet, WalletOptions
 from usage_credits.models import Transaction
 
 
 class User(HasWallet, AbstractUser):
-    """A user with a wallet: `user.credits`, `user.spend_credits_on("render", …)`."""
+    """A user with a wallet: `user.credits`, `user.spend_credits_on("render", …)`; everybody has the free plan."""
+
+    wallet_options = WalletOptions(free_plan="free")
 
 
 def image_path(render: Render, filename: str) -> str:

@@ -21,5 +21,7 @@ urlpatterns = [
     path("packs/", views.packs, name="packs"),
     path("packs/<slug:name>/buy/", views.buy, name="buy"),
     path("packs/purchased/", views.purchased, name="purchased"),
+    path("plans/manage/", views.manage_plan, name="manage_plan"),
+    path("plans/<slug:name>/<slug:period>/subscribe/", views.subscribe, name="subscribe"),
     path("notices/<int:pk>/dismiss/", views.dismiss, name="dismiss"),
 ]

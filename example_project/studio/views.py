@@ -6,6 +6,7 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 import stripe
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
@@ -18,12 +19,14 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from studio.forms import PictureForm, RenderForm, SignUpForm
 from studio.models import User
 from studio.orders import order
+from studio.plans import running_plans
 from studio.rendering import Picture, Style, draw
 from usage_credits import (
     InsufficientCredits,
     InvalidOperation,
     InvalidValue,
     conf,
+    create_portal_session,
     find_credit_pack,
     find_subscription_plan,
     settle_checkout,
@@ -31,7 +34,7 @@ from usage_credits import (
 
 logger = logging.getLogger("studio")
 
-WELCOME_CREDITS = 20
+WELCOME_CREDITS = 15
 PREVIEW_SIDE = 480
 """Pixels of a preview's longer side."""
 
@@ -42,17 +45,22 @@ def sign_up(request: HttpRequest) -> HttpResponse:
         user = form.save()
         user.give_credits(WELCOME_CREDITS, reason="signup", idempotency_key="welcome")
         login(request, user)
-        messages.success(request, f"Welcome! {WELCOME_CREDITS} credits are on us.")
+        messages.success(request, f"Welcome! {user.credits} credits are on us.")
         return redirect("home")
-    return render(request, "registration/sign_up.html", {"form": form, "welcome_credits": WELCOME_CREDITS})
+    return render(request, "registration/sign_up.html", {"form": form, **_welcome()})
+
+
+def _welcome() -> dict[str, int]:
+    """Return what a new user gets: at once, the first credits of the free plan included, and every month."""
+    free = find_subscription_plan("free")
+    monthly = free.amount if free else 0
+    return {"welcome_credits": WELCOME_CREDITS + monthly, "monthly_credits": monthly}
 
 
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
     if not request.user.is_authenticated:
-        return render(
-            request, "studio/welcome.html", {"styles": list(Style), "welcome_credits": WELCOME_CREDITS}
-        )
+        return render(request, "studio/welcome.html", {"styles": list(Style), **_welcome()})
     user = _user(request)
     return render(
         request,
@@ -89,7 +97,11 @@ def statement(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "studio/statement.html",
-        {"balance": user.credits, "transactions": user.credit_history.recent()},
+        {
+            "balance": user.credits,
+            "plans": running_plans(user),
+            "transactions": user.credit_history.recent(),
+        },
     )
 
 
@@ -201,9 +213,13 @@ def upscale(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 @login_required
 @require_GET
 def packs(request: HttpRequest) -> HttpResponse:
+    running = running_plans(_user(request))
     context = {
         "packs": conf.current().catalogue.packs,
         "plan": find_subscription_plan("pro"),
+        "costs": settings.PRO_COSTS,
+        "plans": running,
+        "is_subscribed": any(plan.is_paid for plan in running),
         "balance": _user(request).credits,
     }
     return render(request, "studio/packs.html", context)
@@ -216,19 +232,62 @@ def buy(request: HttpRequest, name: str) -> HttpResponse:
     pack = find_credit_pack(name)
     if pack is None:
         raise Http404(f"There is no pack {name!r}.")
-    returned = request.build_absolute_uri(reverse("purchased"))
     try:
-        checkout = pack.create_checkout_session(
-            _user(request),
-            success_url=f"{returned}?session_id={{CHECKOUT_SESSION_ID}}",
-            cancel_url=request.build_absolute_uri(reverse("packs")),
-        )
+        checkout = pack.create_checkout_session(_user(request), **_urls(request))
     except stripe.StripeError:
-        logger.exception("No checkout session for %s", pack.name)
-        return render(request, "studio/checkout_unavailable.html", {"pack": pack}, status=502)
-    answer = HttpResponseRedirect(checkout.url)
+        return _apologise(request, f"the {pack.display_name} cannot be bought")
+    return _see(checkout.url)
+
+
+@login_required
+@require_POST
+def subscribe(request: HttpRequest, name: str, period: str) -> HttpResponse:
+    """Send the user to Stripe's checkout page of a plan; who has one already manages that instead."""
+    plan = find_subscription_plan(name)
+    if plan is None or plan.price_id(period) is None:
+        raise Http404(f"There is no plan {name!r} by the {period}.")
+    user = _user(request)
+    if any(running.is_paid for running in running_plans(user)):
+        return manage_plan(request)
+    try:
+        checkout = plan.create_checkout_session(user, period=period, **_urls(request))
+    except stripe.StripeError:
+        return _apologise(request, f"the {name.title()} plan cannot be bought")
+    return _see(checkout.url)
+
+
+@login_required
+@require_POST
+def manage_plan(request: HttpRequest) -> HttpResponse:
+    """Send the user to Stripe's portal; what they change there comes back as events."""
+    page = request.build_absolute_uri(reverse("statement"))
+    try:
+        portal = create_portal_session(_user(request), return_url=page)
+    except InvalidValue as error:
+        raise Http404("There is nothing to manage.") from error
+    except stripe.StripeError:
+        return _apologise(request, "your plan cannot be managed")
+    return _see(portal.url)
+
+
+def _urls(request: HttpRequest) -> dict[str, Any]:
+    """Return where Stripe's checkout page leads."""
+    returned = request.build_absolute_uri(reverse("purchased"))
+    return {
+        "success_url": f"{returned}?session_id={{CHECKOUT_SESSION_ID}}",
+        "cancel_url": request.build_absolute_uri(reverse("packs")),
+    }
+
+
+def _see(url: str) -> HttpResponse:
+    answer = HttpResponseRedirect(url)
     answer.status_code = 303
     return answer
+
+
+def _apologise(request: HttpRequest, problem: str) -> HttpResponse:
+    logger.exception("Stripe did not answer: %s", problem)
+    return render(request, "studio/checkout_unavailable.html", {"problem": problem}, status=502)
 
 
 @login_required

@@ -24,7 +24,8 @@ def media(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def user(db: None) -> User:
     user = User.objects.create_user("ada", "ada@example.com", "lovelace-1843")
-    user.give_credits(20, reason="signup")
+    # Five came with the free plan.
+    user.give_credits(15, reason="signup")
     return user
 
 
@@ -39,4 +40,6 @@ def stripe(db: None) -> Iterator[FakeStripe]:
     key = "sk_test_" + "0" * 24
     with override_settings(STRIPE_TEST_SECRET_KEY=key), use_fake_stripe(FakeStripe()) as fake:
         receive_webhooks()
+        fake.add_price("price_studio_pro_month", amount=1_500)
+        fake.add_price("price_studio_pro_year", amount=15_000, interval="year")
         yield fake

@@ -12,6 +12,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 import requests
+import stripe
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
@@ -22,11 +23,11 @@ from djstripe.models import APIKey, Customer
 from demo.site import Site, SiteFailed
 from demo.story import Story, Unexpected
 from studio.models import User
-from usage_credits.testing import FakeStripeServer
+from usage_credits.testing import FakeStripeServer, use_fake_stripe
 
 
 class Command(BaseCommand):
-    """Sign up, buy, render, run out, buy again; each step is checked, and the first that fails ends it with 1."""
+    """Sign up, buy, spend, subscribe, refund; each step is checked, and the first that fails ends it with 1."""
 
     help = (
         "Play the main job of usage_credits end to end, with a real server and a fake Stripe on this machine."
@@ -49,12 +50,13 @@ class Command(BaseCommand):
         _forget_customers_of_earlier_demos()
         port = _free(options["port"]) if options["serve"] else 0
         # The seed: the database may know the ids of an earlier demo, and Stripe uses none twice.
-        with FakeStripeServer(seed=secrets.token_hex(8)) as stripe:
+        with FakeStripeServer(seed=secrets.token_hex(8)) as server:
+            _add_prices(server)
             try:
-                with Site(stripe_url=stripe.url, port=port) as site:
-                    _connect(stripe, site)
-                    self._say(f"the studio listens at {site.url}, a fake Stripe at {stripe.url}")
-                    story = self._play(site, stripe)
+                with Site(stripe_url=server.url, port=port) as site:
+                    _connect(server, site)
+                    self._say(f"the studio listens at {site.url}, a fake Stripe at {server.url}")
+                    story = self._play(site, server)
                     self._show_statement(story.user)
                     self.stdout.write(f"\nAll of it came true, in {time.monotonic() - started:.0f} seconds.")
                     if options["serve"]:
@@ -64,8 +66,8 @@ class Command(BaseCommand):
             except SiteFailed as error:
                 raise CommandError(f"The site did not start. It said:\n{error}") from error
 
-    def _play(self, site: Site, stripe: FakeStripeServer) -> Story:
-        story = Story(site, stripe.fake, self._say)
+    def _play(self, site: Site, server: FakeStripeServer) -> Story:
+        story = Story(site, server.fake, self._say)
         try:
             story.play()
         except (Unexpected, LookupError, requests.RequestException) as error:
@@ -102,12 +104,26 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def _connect(stripe: FakeStripeServer, site: Site) -> None:
+def _add_prices(server: FakeStripeServer) -> None:
+    """Create what the plan is sold by, as one does in Stripe's dashboard."""
+    with use_fake_stripe(server.fake):
+        product = stripe.Product.create(name="Pro plan", api_key=settings.FAKE_STRIPE_SECRET_KEY)
+    for period, cost in settings.PRO_COSTS.items():
+        server.fake.add_price(
+            settings.PRO_PRICES[period],
+            amount=cost.amount,
+            currency=cost.currency,
+            interval=period,
+            product=product.id,
+        )
+
+
+def _connect(server: FakeStripeServer, site: Site) -> None:
     """Tell each side about the other: where events are posted, and by which secret they are signed."""
     secret = f"whsec_{secrets.token_hex(16)}"
     said = io.StringIO()
     call_command("receive_events", secret=secret, site=site.url, stdout=said)
-    stripe.fake.add_webhook_endpoint(said.getvalue().strip())["secret"] = secret
+    server.fake.add_webhook_endpoint(said.getvalue().strip())["secret"] = secret
 
 
 def _forget_customers_of_earlier_demos() -> None:
