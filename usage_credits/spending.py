@@ -12,7 +12,7 @@ from usage_credits.dsl.categories import OPERATION_CHARGE
 from usage_credits.dsl.operations import Quote
 from usage_credits.exceptions import InvalidOperation
 from usage_credits.ledger.debits import debit_entry
-from usage_credits.ledger.posting import DebitEntry
+from usage_credits.ledger.entries import DebitEntry
 from usage_credits.values import check_metadata
 from usage_credits.version import __version__
 

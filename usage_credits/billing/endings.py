@@ -7,8 +7,9 @@ import datetime
 from usage_credits import conf
 from usage_credits.billing.plan_changes import clear_pending
 from usage_credits.dsl.categories import REVERSAL
+from usage_credits.ledger.entries import DebitEntry
 from usage_credits.ledger.expiry import bring_forward
-from usage_credits.ledger.posting import DebitEntry, Posting
+from usage_credits.ledger.posting import Posting
 from usage_credits.models import Fulfillment, Transaction
 
 REVOKED = "not_due"

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from usage_credits.billing.awards import announce_awards
 from usage_credits.billing.manual_fulfillments import end_stopped
+from usage_credits.billing.rollovers import are_capped
 from usage_credits.billing.schedules import advance, awarded_dates, awards_due, record_failure
 from usage_credits.exceptions import UsageCreditsError
 from usage_credits.ledger.posting import Posting, lock_all, write
@@ -158,7 +159,9 @@ class _Run:
     def _award(self, page: list[_Due], *, waits: bool) -> Fulfilled:
         """Award what of the page is still due once its wallets are locked, in one transaction."""
         with transaction.atomic(using=self.using):
-            posts = lock_all({due.wallet_id for due in page}, self.using, skip_locked=not waits)
+            posts = lock_all(
+                {due.wallet_id for due in page}, self.using, takes=are_capped(), skip_locked=not waits
+            )
             # Read under the lock: another worker or a payment may have awarded them since.
             fulfillments = [
                 fulfillment

@@ -30,7 +30,7 @@ def manual_fulfillments(wallet: Wallet) -> Iterator[ManualFulfillments]:
     leaves the caller's transaction usable.
     """
     with transaction.atomic(using=router.db_for_write(Wallet, instance=wallet)):
-        with posting(wallet) as post:
+        with posting(wallet, takes=True) as post:
             manual = ManualFulfillments(post)
             yield manual
             for fulfillment in manual.touched.values():

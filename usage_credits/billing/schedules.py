@@ -14,6 +14,7 @@ from usage_credits import conf
 from usage_credits.billing.awards import CYCLE, FIRST_AWARD, Award, award_bonus, award_cycle
 from usage_credits.billing.cycles import Cycle, cycle_of, plan_of
 from usage_credits.billing.plan_changes import drop_pending, take_over
+from usage_credits.billing.rollovers import forfeit_excess
 from usage_credits.exceptions import UsageCreditsError
 from usage_credits.ledger.events import announce
 from usage_credits.ledger.posting import Posting
@@ -61,6 +62,7 @@ def awards_due(
         if date in awarded or (next_date is not None and next_date <= post.now and not cycle.rolls_over):
             fulfillment.next_fulfillment_at = next_date
             continue
+        forfeit_excess(post, fulfillment)
         award = _award(post, fulfillment, cycle, date, next_date)
         awarded.add(date)
         yield award

@@ -11,6 +11,7 @@ SUBSCRIPTION_CREDITS: Final = "subscription_credits"
 SUBSCRIPTION_TRIAL: Final = "subscription_trial"
 SUBSCRIPTION_SIGNUP_BONUS: Final = "subscription_signup_bonus"
 SUBSCRIPTION_UPGRADE: Final = "subscription_upgrade"
+ROLLOVER_EXCESS: Final = "rollover_excess"
 SUBSCRIPTION_REFUND: Final = "subscription_refund"
 CREDIT_PACK: Final = "credit_pack"
 CREDIT_PACK_PURCHASE: Final = "credit_pack_purchase"
@@ -38,6 +39,7 @@ DEFAULT_CATEGORIES: Final[tuple[str, ...]] = (
     SUBSCRIPTION_TRIAL,
     SUBSCRIPTION_SIGNUP_BONUS,
     SUBSCRIPTION_UPGRADE,
+    ROLLOVER_EXCESS,
     SUBSCRIPTION_REFUND,
     CREDIT_PACK,
     CREDIT_PACK_PURCHASE,

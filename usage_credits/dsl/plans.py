@@ -29,7 +29,8 @@ class SubscriptionPlan(Sellable):
 
     `gives` is what each period awards, `credits(500).every("month")`. `stripe_price` is one price id, or a
     mapping of billing period to price id; None for plans that no payment stands behind. `signup_bonus` and
-    `trial_includes` are whole credits (int) given once. `unused_credits` is "expire" or "rollover" (keep).
+    `trial_includes` are whole credits (int) given once. `unused_credits` is "expire" or "rollover" (keep);
+    `rollover_cap` keeps at most so many of them when the next cycle comes (int from 0 up; None: all).
     `expire_after` says how long after the end of the subscription its credits last: None keeps them, 0 ends
     them at once. `per_seat` awards `gives` for each seat of the subscription; otherwise its quantity does not
     matter. `bonus_once` gives an owner the signup bonus of this plan once, however often it subscribes anew; without
@@ -43,6 +44,7 @@ class SubscriptionPlan(Sellable):
     signup_bonus: int
     trial_includes: int
     unused_credits: UnusedCredits
+    rollover_cap: int | None
     expire_after: timedelta | None
     per_seat: bool
     bonus_once: bool
@@ -58,6 +60,7 @@ class SubscriptionPlan(Sellable):
         signup_bonus: int = 0,
         trial_includes: int = 0,
         unused_credits: UnusedCredits = "expire",
+        rollover_cap: int | None = None,
         expire_after: timedelta | Literal[0] | None = None,
         per_seat: bool = False,
         bonus_once: bool = False,
@@ -71,6 +74,7 @@ class SubscriptionPlan(Sellable):
             signup_bonus=check_amount(signup_bonus, "signup_bonus", minimum=0),
             trial_includes=check_amount(trial_includes, "trial_includes", minimum=0),
             unused_credits=_check_unused_credits(unused_credits),
+            rollover_cap=_check_cap(rollover_cap, unused_credits),
             expire_after=_read_delay(expire_after),
             per_seat=_check_flag(per_seat, "per_seat"),
             bonus_once=_check_flag(bonus_once, "bonus_once"),
@@ -130,6 +134,14 @@ def _check_unused_credits(value: object) -> UnusedCredits:
     if not isinstance(value, str) or value not in get_args(UnusedCredits):
         raise InvalidValue.of("unused_credits", value, '"expire" or "rollover"')
     return cast(UnusedCredits, value)
+
+
+def _check_cap(cap: object, unused_credits: object) -> int | None:
+    if cap is None:
+        return None
+    if unused_credits != "rollover":
+        raise InvalidValue.of("rollover_cap", cap, 'None, except with unused_credits="rollover"')
+    return check_amount(cap, "rollover_cap", minimum=0)
 
 
 def _check_flag(value: object, field: str) -> bool:

@@ -14,7 +14,8 @@ from django.db.models.functions import Coalesce
 from usage_credits import conf
 from usage_credits.dsl.categories import REVERSAL
 from usage_credits.ledger.claims import Taken, taken_of
-from usage_credits.ledger.posting import CreditEntry, DebitEntry, Posting
+from usage_credits.ledger.entries import CreditEntry, DebitEntry
+from usage_credits.ledger.posting import Posting
 from usage_credits.models import Allocation, Fulfillment, Lot, Transaction, Wallet
 
 

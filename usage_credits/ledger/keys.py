@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from django.db.models import F
 
 from usage_credits.exceptions import IdempotencyConflict, InvalidValue
-from usage_credits.ledger.posting import CreditEntry, DebitEntry, Posting
+from usage_credits.ledger.entries import CreditEntry, DebitEntry
+from usage_credits.ledger.posting import Posting
 from usage_credits.models import KeyAlias, Transaction, Wallet
 from usage_credits.values import check_text
 

@@ -11,7 +11,6 @@ import datetime
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -28,39 +27,10 @@ from usage_credits.exceptions import (
 )
 from usage_credits.ledger import statements
 from usage_credits.ledger.claims import Claims
+from usage_credits.ledger.entries import CreditEntry, DebitEntry
 from usage_credits.ledger.events import announce_posted
-from usage_credits.models import Allocation, Fulfillment, KeyAlias, Lot, Transaction, Wallet
+from usage_credits.models import Allocation, KeyAlias, Lot, Transaction, Wallet
 from usage_credits.values import MAX_AMOUNT
-
-
-@dataclass(frozen=True)
-class CreditEntry:
-    """What a credit posts; checked by whoever builds it."""
-
-    amount: int
-    category: str
-    metadata: dict[str, Any] = field(default_factory=dict)
-    expires_at: datetime.datetime | None = None
-    idempotency_key: str | None = None
-    legacy_keys: tuple[str, ...] = ()
-    cash_amount: int | None = None
-    cash_currency: str | None = None
-    fulfillment: Fulfillment | None = None
-    grid_date: datetime.datetime | None = None
-
-
-@dataclass(frozen=True)
-class DebitEntry:
-    """What a debit posts; checked by whoever builds it."""
-
-    amount: int
-    category: str
-    metadata: dict[str, Any] = field(default_factory=dict)
-    idempotency_key: str | None = None
-    attributed_to: str | None = None
-    fulfillment: Fulfillment | None = None
-    pays_first: frozenset[int] = frozenset()
-    """The credits (transactions) whose lots pay before all others."""
 
 
 @contextmanager
@@ -89,18 +59,21 @@ def posting(wallet: Wallet, *, takes: bool = False) -> Iterator[Posting]:
         raise refusal
 
 
-def lock_all(pks: Collection[int], using: str, *, skip_locked: bool = False) -> dict[int, Posting]:
+def lock_all(
+    pks: Collection[int], using: str, *, takes: bool = False, skip_locked: bool = False
+) -> dict[int, Posting]:
     """Lock many wallets in key order and return a Posting for each, to be stored together by `write`.
 
-    Called inside a transaction. The postings know what has expired and no other lots: they can credit, not debit.
+    Called inside a transaction. As with `posting`, those that do not take credits know only what has expired.
     `skip_locked` leaves out wallets that others hold, where the database can tell.
     """
     wallets = statements.lock_wallets(pks, using, skip_locked=skip_locked) if pks else []
     now = timezone.now()
-    expired: defaultdict[int, list[Lot]] = defaultdict(list)
-    for lot in Lot.objects.using(using).expired(now).filter(wallet__in=wallets).in_spending_order():
-        expired[lot.wallet_id].append(lot)
-    return {wallet.pk: Posting(wallet, now, expired[wallet.pk]) for wallet in wallets}
+    known: defaultdict[int, list[Lot]] = defaultdict(list)
+    lots = Lot.objects.using(using).filter(wallet__in=wallets).in_spending_order()
+    for lot in lots.open() if takes else lots.expired(now):
+        known[lot.wallet_id].append(lot)
+    return {wallet.pk: Posting(wallet, now, known[wallet.pk]) for wallet in wallets}
 
 
 def _lock(wallet: Wallet, using: str) -> Wallet:

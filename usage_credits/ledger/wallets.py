@@ -10,7 +10,8 @@ from usage_credits.dsl.categories import MANUAL_ADJUSTMENT
 from usage_credits.dsl.wallet_options import WalletOptions, clean_asset
 from usage_credits.exceptions import InvalidValue
 from usage_credits.ledger.balances import available_in
-from usage_credits.ledger.posting import CreditEntry, posting
+from usage_credits.ledger.entries import CreditEntry
+from usage_credits.ledger.posting import posting
 from usage_credits.models import Wallet
 from usage_credits.values import check_amount
 

@@ -15,8 +15,8 @@ from django.utils.dateparse import parse_date, parse_datetime
 from usage_credits.dsl.wallet_options import clean_asset
 from usage_credits.exceptions import InvalidValue
 from usage_credits.ledger.credits import credit_entry
+from usage_credits.ledger.entries import CreditEntry
 from usage_credits.ledger.grants import grant_all
-from usage_credits.ledger.posting import CreditEntry
 from usage_credits.ledger.wallets import asset_of
 from usage_credits.management import arguments, selection
 from usage_credits.management.arguments import counted

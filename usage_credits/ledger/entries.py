@@ -1,0 +1,39 @@
+"""What is to be posted, checked and not yet written."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, field
+from typing import Any
+
+from usage_credits.models import Fulfillment
+
+
+@dataclass(frozen=True)
+class CreditEntry:
+    """What a credit posts; checked by whoever builds it."""
+
+    amount: int
+    category: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+    expires_at: datetime.datetime | None = None
+    idempotency_key: str | None = None
+    legacy_keys: tuple[str, ...] = ()
+    cash_amount: int | None = None
+    cash_currency: str | None = None
+    fulfillment: Fulfillment | None = None
+    grid_date: datetime.datetime | None = None
+
+
+@dataclass(frozen=True)
+class DebitEntry:
+    """What a debit posts; checked by whoever builds it."""
+
+    amount: int
+    category: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+    idempotency_key: str | None = None
+    attributed_to: str | None = None
+    fulfillment: Fulfillment | None = None
+    pays_first: frozenset[int] = frozenset()
+    """The credits (transactions) whose lots pay before all others."""
