@@ -4,7 +4,9 @@ import os
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.repository.plugin"]
+from tests.plugins import plugins_to_load
+
+pytest_plugins = ["tests.repository.plugin", *plugins_to_load()]
 
 # quick: while working. ci: longer, and the same examples in every run.
 settings.register_profile("quick", max_examples=25, stateful_step_count=20, deadline=None)

@@ -18,6 +18,7 @@ from django.db import models
 from django.test import override_settings
 
 import usage_credits
+from tests.plugins import pytest_options
 from usage_credits import checks, conf, signals, testing
 from usage_credits.models import NoticeReason
 
@@ -226,3 +227,32 @@ def test_follow_the_quickstart(tmp_path: Path) -> None:
     assert f"\n{run('shopping.py')}\n" in page(QUICKSTART)
     for command in re.findall(r"\* +python manage\.py (\w+)", page(QUICKSTART)):
         run("manage.py", command)
+
+
+TESTING = "how-to/test-your-project.md"
+
+
+def test_run_the_tests_of_the_how_to(tmp_path: Path) -> None:
+    files: dict[str, list[str]] = {}
+    for caption, code in blocks(TESTING, "python"):
+        if caption:
+            files.setdefault(caption, []).append(code)
+    assert set(files) == {"settings.py", "test_credits.py", "test_january.py"}
+    definitions = "CreditPack, Operation, SubscriptionPlan, credits, dollars"
+    project = f"from tests.settings import *\nfrom usage_credits import {definitions}\n"
+    user = "import pytest\n\n@pytest.fixture\ndef user(db, django_user_model):\n    "
+    files["settings.py"].insert(0, project)
+    files["conftest.py"] = [user + 'return django_user_model.objects.create(username="ada")\n']
+    for caption, codes in files.items():
+        (tmp_path / caption).write_text("\n\n".join(codes))
+    (tmp_path / "pytest.ini").touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *pytest_options()],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}", "DJANGO_SETTINGS_MODULE": "settings"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "7 passed" in done.stdout

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import sys
 from pathlib import Path
 
+PLUGIN = "usage_credits.testing.pytest_plugin"
 PACKAGE = Path(__file__).parent.parent.parent / "usage_credits"
 
 
@@ -21,6 +23,10 @@ def main() -> None:
     if installed != expected:
         missing, surplus = sorted(expected - installed), sorted(installed - expected)
         sys.exit(f"missing from the wheel: {missing}; not of the package: {surplus}")
+    plugins = {entry.value for entry in importlib.metadata.entry_points(group="pytest11")}
+    # Where neither pytest nor Stripe is installed.
+    if PLUGIN not in plugins or importlib.util.find_spec(PLUGIN) is None:
+        sys.exit(f"pytest would not find {PLUGIN}, but {sorted(plugins)}")
     sys.stdout.write(f"the wheel holds the package: {len(installed)} files\n")
 
 

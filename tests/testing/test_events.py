@@ -5,7 +5,7 @@ from django.db import transaction
 
 from tests.app.models import User
 from usage_credits import signals
-from usage_credits.testing import capture_events
+from usage_credits.testing import CapturedEvents, capture_events
 
 
 @pytest.mark.django_db
@@ -46,4 +46,35 @@ def test_stop_capturing_when_the_block_ends() -> None:
     before = {name: len(signal.receivers) for name, signal in signals.ALL.items()}
     with pytest.raises(RuntimeError), capture_events():
         raise RuntimeError
+    assert {name: len(signal.receivers) for name, signal in signals.ALL.items()} == before
+
+
+def test_captured_events_are_there_when_read(credit_events: CapturedEvents) -> None:
+    wallet = User.objects.create(username="ada").wallet()
+    assert not credit_events
+    wallet.credit(100)
+    assert credit_events[0].amount == 100
+    assert [event.new_balance for event in credit_events[-1:]] == [100]
+    wallet.debit(100)
+    assert credit_events.names == ["credits_added", "credits_deducted", "balance_depleted"]
+    assert repr(credit_events) == "<events: credits_added, credits_deducted, balance_depleted>"
+    credit_events.clear()
+    wallet.credit(1)
+    assert [event.event for event in credit_events] == ["credits_added"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_captured_events_come_with_each_commit(credit_events: CapturedEvents) -> None:
+    wallet = User.objects.create(username="ada").wallet()
+    with transaction.atomic():
+        wallet.credit(100)
+    assert credit_events.names == ["credits_added"]
+    assert credit_events.names == ["credits_added"]
+
+
+def test_captured_events_leave_no_receiver_behind(db: None) -> None:
+    before = {name: len(signal.receivers) for name, signal in signals.ALL.items()}
+    events = CapturedEvents()
+    assert events.names == []
+    events.close()
     assert {name: len(signal.receivers) for name, signal in signals.ALL.items()} == before

@@ -54,3 +54,9 @@ def use_fake_stripe(fake: FakeStripe) -> Iterator[FakeStripe]:
         yield fake
     finally:
         stripe.default_http_client = before
+
+
+def fake_in_use() -> FakeStripe | None:
+    """Return the fake that `use_fake_stripe` made stripe-python talk to; None where it talks to another."""
+    client = stripe.default_http_client
+    return client.fake if isinstance(client, FakeStripeClient) else None

@@ -145,6 +145,11 @@ class FakeStripe(SubscriptionHands, ChargeHands):
         """Return every event so far, oldest first."""
         return self.all("event")
 
+    @property
+    def pending(self) -> list[Payload]:
+        """Return the events that `deliver_pending` would post, oldest first."""
+        return [event for event in self.events if event["id"] not in self._delivered]
+
     def event(self, name: str) -> Payload:
         """Return the latest event of this type."""
         return next(event for event in reversed(self.events) if event["type"] == name)
@@ -198,12 +203,11 @@ class FakeStripe(SubscriptionHands, ChargeHands):
     def deliver_pending(self) -> list[int]:
         """Post every event not delivered yet, oldest first; what is not answered 2xx stays pending."""
         statuses = []
-        for event in self.events:
-            if event["id"] not in self._delivered:
-                answers = self.deliver(event)
-                if any(not 200 <= status < 300 for status in answers):
-                    self._delivered.discard(event["id"])
-                statuses.extend(answers)
+        for event in self.pending:
+            answers = self.deliver(event)
+            if any(not 200 <= status < 300 for status in answers):
+                self._delivered.discard(event["id"])
+            statuses.extend(answers)
         return statuses
 
     def _answer(self, request: Request) -> Answer:

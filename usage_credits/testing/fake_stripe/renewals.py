@@ -32,6 +32,11 @@ def catch_up(store: Store) -> None:
             happen(store, subject)
 
 
+def next_due(store: Store) -> int | None:
+    """Return when something happens next by itself; None where nothing ever does."""
+    return min((moment for moment, _happen, _subject in _all_due(store)), default=None)
+
+
 def _all_due(store: Store) -> Iterator[Due]:
     for subscription in store.all("subscription"):
         yield from _due(store, subscription)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from usage_credits.testing.fake_stripe import changes, invoices, objects, renewals, standing, subscriptions
@@ -153,6 +153,17 @@ class SubscriptionHands:
         """
         with self._lock:
             renewals.catch_up(self._store)
+
+    @property
+    def now(self) -> datetime:
+        """Return the time at Stripe, in UTC."""
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+    def next_due(self) -> datetime | None:
+        """Return when something happens next by itself, a renewal or an end; None where nothing does."""
+        with self._lock:
+            moment = renewals.next_due(self._store)
+        return None if moment is None else datetime.fromtimestamp(moment, UTC)
 
     def advance(self, by: timedelta) -> None:
         """Move the time at Stripe alone forward, and do what becomes due."""
