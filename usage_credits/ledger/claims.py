@@ -90,6 +90,11 @@ class Claims:
         self._wallet = wallet
         self._using = wallet._state.db or router.db_for_write(Wallet)
 
+    @property
+    def has_changes(self) -> bool:
+        """Tell whether there is anything to store."""
+        return bool(self.new or self.changed)
+
     @cached_property
     def open(self) -> list[Debt]:
         """The open claims, oldest first."""

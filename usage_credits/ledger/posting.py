@@ -108,10 +108,7 @@ class Posting:
     def __init__(
         self, wallet: Wallet, now: datetime.datetime, open_lots: Iterable[Lot], overdue: Iterable[HeldLot]
     ) -> None:
-        """Start from the locked wallet, its open lots in spending order and what overdue holds keep.
-
-        Both are read when first needed.
-        """
+        """Start from the locked wallet; its open lots, in spending order, and overdue holds are read when needed."""
         self.wallet = wallet
         self.now = now
         self.balance = wallet.booked_balance

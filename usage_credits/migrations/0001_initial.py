@@ -914,8 +914,16 @@ class Migration(migrations.Migration):
             model_name="hold",
             index=models.Index(
                 condition=models.Q(("is_open", True)),
-                fields=["expires_at"],
+                fields=["is_open", "expires_at", "wallet"],
                 name="usage_credits_holds_to_end",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="hold",
+            index=models.Index(
+                condition=models.Q(("is_open", True)),
+                fields=["wallet", "is_open", "expires_at"],
+                name="usage_credits_open_holds",
             ),
         ),
         migrations.AddConstraint(

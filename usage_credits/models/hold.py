@@ -37,7 +37,17 @@ class Hold(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["expires_at"], name="usage_credits_holds_to_end", condition=Q(is_open=True)),
+            # is_open leads for MySQL, which has no partial indexes and would otherwise walk every closed hold.
+            models.Index(
+                fields=["is_open", "expires_at", "wallet"],
+                name="usage_credits_holds_to_end",
+                condition=Q(is_open=True),
+            ),
+            models.Index(
+                fields=["wallet", "is_open", "expires_at"],
+                name="usage_credits_open_holds",
+                condition=Q(is_open=True),
+            ),
         ]
 
     def __str__(self) -> str:
