@@ -525,6 +525,7 @@ class Migration(migrations.Migration):
                     usage_credits.models.fields.KeyField(
                         help_text="The refunded payment at its provider.",
                         max_length=255,
+                        null=True,
                         verbose_name="payment",
                     ),
                 ),
@@ -551,9 +552,20 @@ class Migration(migrations.Migration):
                 (
                     "fulfillment",
                     models.ForeignKey(
+                        null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="debts",
                         to="usage_credits.fulfillment",
+                    ),
+                ),
+                (
+                    "reverses",
+                    models.OneToOneField(
+                        help_text="The credit that was reversed after it was spent.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="claim",
+                        to="usage_credits.transaction",
                     ),
                 ),
                 (
@@ -970,6 +982,21 @@ class Migration(migrations.Migration):
             model_name="debt",
             constraint=models.UniqueConstraint(
                 fields=("fulfillment", "payment"), name="usage_credits_one_claim_per_payment"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="debt",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("fulfillment__isnull", False), ("payment__isnull", False), ("reverses__isnull", True)
+                    ),
+                    models.Q(
+                        ("fulfillment__isnull", True), ("payment__isnull", True), ("reverses__isnull", False)
+                    ),
+                    _connector="OR",
+                ),
+                name="usage_credits_claim_of_one",
             ),
         ),
         migrations.AddConstraint(
