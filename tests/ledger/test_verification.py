@@ -171,6 +171,68 @@ FAULTS = {
         "or their wallets, expiries or open flags differ",
         lambda w: Lot.objects.filter(transaction=w.credit).update(is_open=False),
     ),
+    "held that no hold keeps": Fault(
+        "INV-3",
+        "wallet",
+        "open holds keep",
+        lambda w: w.run(f"UPDATE usage_credits_wallet SET held = held + 1 WHERE id = {w.wallet.pk}"),
+    ),
+    "captured that no row charges": Fault(
+        "INV-3",
+        "hold",
+        "its rows charge",
+        lambda w: w.run(
+            f"UPDATE usage_credits_hold SET captured = 1, amount = 6 WHERE id = {w.wallet.hold(5).pk}"
+        ),
+    ),
+    "hold that keeps too little": Fault(
+        "INV-3",
+        "hold",
+        "its rows charge",
+        lambda w: w.run(f"UPDATE usage_credits_heldlot SET amount = 4 WHERE hold_id = {w.wallet.hold(5).pk}"),
+    ),
+    "closed hold that still keeps something": Fault(
+        "INV-3",
+        "hold",
+        "its rows charge",
+        lambda w: w.run(
+            f"UPDATE usage_credits_hold SET is_open = NOT is_open WHERE id = {w.wallet.hold(5).pk}"
+        ),
+    ),
+    "open hold that keeps nothing": Fault(
+        "INV-3",
+        "hold",
+        "its rows charge",
+        lambda w: w.run(
+            f"UPDATE usage_credits_hold SET is_open = NOT is_open WHERE id = {w.wallet.hold(5).capture().hold_id}"
+        ),
+    ),
+    "hold on another wallet's lot": Fault(
+        "INV-3",
+        "hold",
+        "its rows charge",
+        lambda w: w.run(
+            f"UPDATE usage_credits_hold SET wallet_id = {w.other.pk} WHERE id = {w.wallet.hold(5).pk}"
+        ),
+    ),
+    "capture of another wallet's hold": Fault(
+        "INV-3",
+        "hold",
+        "its rows charge",
+        lambda w: w.run(
+            f"UPDATE usage_credits_hold SET wallet_id = {w.other.pk} "
+            f"WHERE id = {w.wallet.hold(5).capture().hold_id}"
+        ),
+    ),
+    "hold placed after the lot's expiry": Fault(
+        "INV-4",
+        "allocation",
+        "which had expired by then",
+        lambda w: w.run(
+            "UPDATE usage_credits_hold SET created_at = '2026-01-06 12:00:01' "
+            f"WHERE id = {w.wallet.hold(5).capture().hold_id}"
+        ),
+    ),
     "debit after the lot's expiry": Fault(
         "INV-4",
         "allocation",
@@ -215,6 +277,14 @@ FAULTS = {
         "with an overdraft of",
         lambda w: w.run(
             f"UPDATE usage_credits_transaction SET category = 'transfer_out' WHERE id = {w.overdrawn.pk}"
+        ),
+    ),
+    "capture into debt": Fault(
+        "INV-5",
+        "transaction",
+        "with an overdraft of",
+        lambda w: w.run(
+            f"UPDATE usage_credits_transaction SET hold_id = {w.wallet.hold(5).pk} WHERE id = {w.overdrawn.pk}"
         ),
     ),
     "alias of a key in use": Fault(

@@ -119,6 +119,7 @@ class Holds:
         listed = {lot.pk: lot for lot in lots}
         known = {**self._post.used_lots, **listed}
         returned = []
+        parts = [part for part in parts if part.amount]
         left = sum(part.amount for part in parts)
         for part in parts:
             lot = known.get(part.lot_id, part.lot)

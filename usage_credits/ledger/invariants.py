@@ -9,8 +9,6 @@ Lots and allocations are reached through transactions, whose index leads with th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from usage_credits.dsl.categories import (
     CREDIT_PACK_PURCHASE,
     CREDIT_PACK_REFUND,
@@ -18,6 +16,8 @@ from usage_credits.dsl.categories import (
     SUBSCRIPTION_REFUND,
     TRANSFER_OUT,
 )
+from usage_credits.ledger.check import Check
+from usage_credits.ledger.hold_checks import HOLD_CHECKS
 
 CATEGORIES = {
     "expiration": EXPIRATION,
@@ -26,16 +26,6 @@ CATEGORIES = {
     "credit_pack_refund": CREDIT_PACK_REFUND,
     "subscription_refund": SUBSCRIPTION_REFUND,
 }
-
-
-@dataclass(frozen=True)
-class Check:
-    """A query whose every row breaks `invariant`; `problem` is a format string for its figures."""
-
-    invariant: str
-    table: str
-    problem: str
-    sql: str
 
 
 CHECKS = (
@@ -154,8 +144,9 @@ CHECKS = (
         FROM usage_credits_transaction d
         JOIN usage_credits_allocation a ON a.debit_id = d.id
         JOIN usage_credits_lot l ON l.id = a.lot_id
-        WHERE d.wallet_id BETWEEN %(first)s AND %(last)s
-          AND d.category <> %(expiration)s AND d.hold_id IS NULL AND l.expires_at <= d.created_at
+        LEFT JOIN usage_credits_hold h ON h.id = d.hold_id
+        WHERE d.wallet_id BETWEEN %(first)s AND %(last)s AND d.category <> %(expiration)s
+          AND ((h.id IS NULL AND l.expires_at <= d.created_at) OR l.expires_at < h.created_at)
         """,
     ),
     Check(
@@ -184,6 +175,7 @@ CHECKS = (
           AND (d.wallet_id <> a.wallet_id OR l.wallet_id <> a.wallet_id OR d.amount >= 0)
         """,
     ),
+    # What a hold keeps counts in the balance and may stand against a debt: charging it then shows the debt.
     Check(
         "INV-5",
         "transaction",
@@ -191,7 +183,7 @@ CHECKS = (
         """
         SELECT wallet_id, id, balance_before, balance_after, overdraft FROM usage_credits_transaction
         WHERE wallet_id BETWEEN %(first)s AND %(last)s AND amount < 0
-          AND ((balance_before >= 0 AND balance_after < 0 AND overdraft < -balance_after)
+          AND ((hold_id IS NULL AND balance_before >= 0 AND balance_after < 0 AND overdraft < -balance_after)
                OR (overdraft > 0 AND (hold_id IS NOT NULL OR category IN (%(transfer_out)s, %(expiration)s))))
         """,
     ),
@@ -279,4 +271,5 @@ CHECKS = (
           AND (d.open_amount < 0 OR d.open_amount > d.amount OR d.wallet_id <> f.wallet_id)
         """,
     ),
+    *HOLD_CHECKS,
 )

@@ -50,6 +50,14 @@ def find_replay(post: Posting, entry: CreditEntry | DebitEntry) -> Transaction |
     return found
 
 
+def find_by_key(wallet: Wallet, key: str | None) -> Transaction | None:
+    """Return the transaction that used `key` before in the wallet, as it is, marked as replayed. One statement."""
+    found = None if key is None else _used(wallet, [key]).get(key)
+    if found is not None:
+        found.replayed = True
+    return found
+
+
 def wallets_that_used(key: str | None, wallets: list[int], using: str) -> set[int]:
     """Return those of `wallets` (primary keys) in which `key` was used before. One statement, none without a key."""
     if key is None or not wallets:
