@@ -34,7 +34,8 @@ if TYPE_CHECKING:
         UsageCreditsError,
         WalletNotFound,
     )
-    from usage_credits.owners import HasWallet, detach_owner, with_credits
+    from usage_credits.ledger.wallets import detach_owner
+    from usage_credits.owners import HasWallet, with_credits
 
 _HOMES = {
     "billing.checkout": ("settle_checkout",),
@@ -60,7 +61,8 @@ _HOMES = {
         "UsageCreditsError",
         "WalletNotFound",
     ),
-    "owners": ("HasWallet", "detach_owner", "with_credits"),
+    "ledger.wallets": ("detach_owner",),
+    "owners": ("HasWallet", "with_credits"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
