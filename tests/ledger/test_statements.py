@@ -57,6 +57,19 @@ def test_debit_that_empties_many_lots(wallet: Wallet, lots: int) -> None:
     assert list(verify()) == []
 
 
+@pytest.mark.parametrize("mode", ["all", "each"])
+@pytest.mark.parametrize("items", [1, 500])
+def test_batch_of_debits(wallet: Wallet, items: int, mode: Any) -> None:
+    add_lots(wallet, 500)
+    keyed: list[Any] = [{"amount": 1, "idempotency_key": f"job {number}"} for number in range(items)]
+    assert count_statements(lambda: wallet.debit_many([1] * items, mode=mode)) == 8
+    wallet.credit(500)
+    assert count_statements(lambda: wallet.debit_many(keyed, mode=mode)) == 9
+    assert count_statements(lambda: wallet.debit_many(keyed, mode=mode)) == 4
+    assert wallet.balance == 1_000 - 2 * items
+    assert list(verify()) == []
+
+
 def test_writes_that_find_many_expired_lots(wallet: Wallet) -> None:
     with time_machine.travel("2026-01-01", tick=False) as clock:
         add_lots(wallet, 500, expires_in=days(1))

@@ -219,9 +219,8 @@ class Posting:
         )
         left = entry.amount - overdraft
         for lot in self._in_order(entry):
-            if not left:
-                break
-            left -= self._allocate(row, lot, min(left, lot.remaining))
+            if left and lot.remaining:
+                left -= self._allocate(row, lot, min(left, lot.remaining))
         self.debts.add(row, overdraft)
         return row
 

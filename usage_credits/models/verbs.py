@@ -7,9 +7,12 @@ imports the models.
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Unpack, cast, overload
 
 if TYPE_CHECKING:
+    from usage_credits.exceptions import UsageCreditsError
+    from usage_credits.ledger.batches import DebitItem, Mode
     from usage_credits.ledger.credits import CreditOptions
     from usage_credits.ledger.debits import DebitOptions
     from usage_credits.ledger.holds import CaptureOptions, HoldOptions
@@ -34,6 +37,22 @@ class WalletVerbs:
         from usage_credits.ledger.debits import debit
 
         return debit(cast("Wallet", self), amount, **options)
+
+    @overload
+    def debit_many(
+        self, items: Iterable[DebitItem | int], *, mode: Literal["all"] = "all"
+    ) -> list[Transaction]: ...
+    @overload
+    def debit_many(
+        self, items: Iterable[DebitItem | int], *, mode: Mode
+    ) -> Sequence[Transaction | UsageCreditsError]: ...
+    def debit_many(
+        self, items: Iterable[DebitItem | int], *, mode: Mode = "all"
+    ) -> Sequence[Transaction | UsageCreditsError]:
+        """Take many amounts under one lock, a result for each. See `usage_credits.ledger.batches.debit_many`."""
+        from usage_credits.ledger.batches import debit_many
+
+        return debit_many(cast("Wallet", self), items, mode=mode)
 
     def transfer_to(self, other: Wallet, amount: int, **options: Unpack[TransferOptions]) -> Transfer:
         """Move `amount` credits to `other` and return the transfer. See `usage_credits.ledger.transfers.transfer`."""
