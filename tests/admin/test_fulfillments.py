@@ -219,8 +219,9 @@ def dates_shown(client: Client, fulfillment: Fulfillment) -> list[str]:
 
 
 def test_claims_are_shown_with_fulfillment_and_wallet(admin_client: Client) -> None:
-    claim = make_debt()
-    fulfillment, wallet = claim.fulfillment, claim.wallet
+    fulfillment = make_fulfillment()
+    claim = make_debt(fulfillment)
+    wallet = claim.wallet
     type(wallet).objects.filter(pk=wallet.pk).update(claims=9)
     for url in (page_url(fulfillment), list_url(Fulfillment), page_url(wallet), list_url(type(wallet))):
         assert ">9<" in admin_client.get(url).content.decode()

@@ -342,7 +342,7 @@ FAULTS = {
     "claim in another wallet": Fault(
         "INV-6",
         "debt",
-        "or its fulfillment is of another wallet",
+        "or its fulfillment or credit is of another wallet",
         lambda w: Debt.objects.create(
             wallet=w.other, fulfillment=w.sold, payment="pi:1", amount=5, open_amount=5
         ),
@@ -352,6 +352,86 @@ FAULTS = {
         "fulfillment",
         "were taken back of",
         lambda w: w.other.credit(50, category="bonus", fulfillment=w.sold),
+    ),
+    "award reversed twice": Fault(
+        "INV-6",
+        "fulfillment",
+        "were taken back of",
+        lambda w: (
+            w.sold.transactions.get(amount=50).reverse(),
+            w.run("UPDATE usage_credits_transaction SET amount = amount - 1 WHERE reverses_id IS NOT NULL"),
+        ),
+    ),
+    "claim of more than the credit": Fault(
+        "INV-6",
+        "debt",
+        "or its fulfillment or credit is of another wallet",
+        lambda w: Debt.objects.create(wallet=w.wallet, reverses=w.credit, amount=101, open_amount=101),
+    ),
+    "debit reversed by more than it took": Fault(
+        "INV-6",
+        "transaction",
+        "or the rows that reverse it are in another wallet",
+        lambda w: w.run(
+            f"UPDATE usage_credits_transaction SET reverses_id = {w.debit.pk} WHERE id = {w.credit.pk}"
+        ),
+    ),
+    "credit reversed and claimed": Fault(
+        "INV-6",
+        "transaction",
+        "or the rows that reverse it are in another wallet",
+        lambda w: (
+            w.credit.reverse(),
+            w.run(
+                f"UPDATE usage_credits_debt SET open_amount = open_amount + 1 WHERE reverses_id = {w.credit.pk}"
+            ),
+        ),
+    ),
+    "reversal in another wallet": Fault(
+        "INV-6",
+        "transaction",
+        "or the rows that reverse it are in another wallet",
+        lambda w: w.run(
+            f"UPDATE usage_credits_transaction SET reverses_id = {w.credit.pk} WHERE id = {w.overdrawn.pk}"
+        ),
+    ),
+    "transfer of more than its legs": Fault(
+        "INV-8",
+        "transfer",
+        "or a leg is of another wallet or asset",
+        lambda w: (
+            w.wallet.transfer_to(w.other, 5),
+            w.run("UPDATE usage_credits_transfer SET amount = 6"),
+        ),
+    ),
+    "transfer of another asset": Fault(
+        "INV-8",
+        "transfer",
+        "or a leg is of another wallet or asset",
+        lambda w: (
+            w.wallet.transfer_to(w.other, 5),
+            w.run("UPDATE usage_credits_transfer SET asset = 'gems'"),
+        ),
+    ),
+    "transfer with a leg too many": Fault(
+        "INV-8",
+        "transfer",
+        "or a leg is of another wallet or asset",
+        lambda w: w.run(
+            "UPDATE usage_credits_transaction SET transfer_id = "
+            f"{w.wallet.transfer_to(w.other, 5).pk} WHERE id = {w.credit.pk}"
+        ),
+    ),
+    "transfer reversed on one side": Fault(
+        "INV-8",
+        "transfer",
+        "had expired",
+        lambda w: (
+            w.wallet.transfer_to(w.other, 5).reverse(),
+            w.run(
+                "UPDATE usage_credits_transaction SET reverses_id = NULL WHERE category = 'reversal' AND amount > 0"
+            ),
+        ),
     ),
 }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypedDict, Unpack
 
 from django.contrib.contenttypes.models import ContentType
-from django.db import router
+from django.db import connections, router
 
 from usage_credits import conf
 from usage_credits.dsl.categories import MAX_CATEGORY, TRANSFER_IN, TRANSFER_OUT
@@ -175,7 +175,8 @@ def _receive(receiver: Posting, moved: Transfer, part: Part) -> Transaction:
 def _leg_metadata(moved: Transfer, leg: Transaction) -> dict[str, Any]:
     """Return the caller's metadata with what names the transfer and the other side laid over it."""
     other = moved.from_wallet if leg.amount > 0 else moved.to_wallet
-    types = ContentType.objects.db_manager(other._state.db)  # remembers the types it has read
+    using = router.db_for_write(Wallet, instance=other)
+    types = ContentType.objects.db_manager(using)  # remembers the types it has read
     owner_type = types.get_for_id(other.owner_type_id) if other.owner_type_id else None
     return {
         **moved.metadata,
@@ -184,6 +185,9 @@ def _leg_metadata(moved: Transfer, leg: Transaction) -> dict[str, Any]:
         "transfer_category": moved.category,
         "expiration_policy": moved.expiration_policy,
         "counterparty_wallet_id": other.pk,
-        "counterparty_owner_id": other.owner_id,
+        # Spelled as the column is.
+        "counterparty_owner_id": Wallet._meta.get_field("owner_id").get_db_prep_value(
+            other.owner_id, connections[using]
+        ),
         "counterparty_owner_type": f"{owner_type.app_label}.{owner_type.model}" if owner_type else None,
     }
