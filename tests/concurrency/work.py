@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -93,3 +94,44 @@ def fulfill_until_killed(batch_size: int, batches: int) -> None:
 
     with connection.execute_wrapper(die):
         sum(awarding, Fulfilled())
+
+
+def spend_in_a_block(user_id: int, amount: int) -> str:
+    """Work for a while in a block that is charged `amount`; answer "paid" or "refused before the work"."""
+    user = get_user_model().objects.get(pk=user_id)
+    started = False
+    try:
+        # An image of so many megabytes costs 10 more.
+        with user.spending_credits_on("img", mb=amount - 10):
+            started = True
+            time.sleep(0.5)
+    except InsufficientCredits:
+        return "refused after the work" if started else "refused before the work"
+    return "paid"
+
+
+def die_in_a_block(user_id: int) -> None:
+    """Be killed in the middle of work that is charged for."""
+    user = get_user_model().objects.get(pk=user_id)
+    with user.spending_credits_on("report"):
+        get_user_model().objects.filter(pk=user_id).update(first_name="worked")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hold_repeatedly(wallet_id: int, times: int, amount: int) -> int:
+    """Hold and, by turns, capture, capture in part, or release; answer what was charged."""
+    wallet = Wallet.objects.get(pk=wallet_id)
+    charged = 0
+    for number in range(times):
+        try:
+            held = wallet.hold(amount)
+        except InsufficientCredits:
+            continue
+        match number % 3:
+            case 0:
+                charged -= held.capture().amount
+            case 1:
+                charged -= held.capture(1, final=True).amount
+            case _:
+                held.release()
+    return charged
