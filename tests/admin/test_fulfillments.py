@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.admin.browsing import list_url, page_url, rows_listed, staff_client, statements_for
-from tests.admin.rows import make_debt
+from tests.admin.rows import make_debt, make_fulfillment
 from tests.billing.fulfilling import START, amounts_awarded, at, make_grant, make_subscription
 from tests.billing.shopping import announce, charge_of, check_out
 from tests.billing.subscribing import stripe_at, subscribe

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from tests.app.models import Newcomer
 from usage_credits import InsufficientCredits
 from usage_credits.billing.fulfillment import Fulfilled, fulfill_due
-from usage_credits.models import Wallet
+from usage_credits.models import Transaction, Transfer, Wallet
 
 
 def debit_repeatedly(wallet_id: int, times: int, amount: int) -> list[str]:
@@ -61,6 +61,34 @@ def open_wallet_inside_a_transaction(owner_id: int) -> tuple[int, int]:
         wallet.debit(1)
         get_user_model().objects.count()
     return wallet.pk, owner.pk
+
+
+def transfer_repeatedly(from_id: int, to_id: int, times: int, amount: int) -> list[str]:
+    sender, receiver = Wallet.objects.get(pk=from_id), Wallet.objects.get(pk=to_id)
+    outcomes = []
+    for _ in range(times):
+        try:
+            sender.transfer_to(receiver, amount)
+            outcomes.append("moved")
+        except InsufficientCredits:
+            outcomes.append("refused")
+        except Exception as error:
+            outcomes.append(f"{type(error).__name__}: {error}")
+    return outcomes
+
+
+def transfer_under_one_key(from_id: int, to_id: int, key: str) -> tuple[int, bool]:
+    sender, receiver = Wallet.objects.get(pk=from_id), Wallet.objects.get(pk=to_id)
+    moved = sender.transfer_to(receiver, 10, idempotency_key=key)
+    return moved.pk, moved.replayed
+
+
+def reverse_row(row_id: int) -> list[tuple[int, bool]]:
+    return [(row.pk, row.replayed) for row in Transaction.objects.get(pk=row_id).reverse()]
+
+
+def reverse_transfer(transfer_id: int) -> list[tuple[int, bool]]:
+    return [(row.pk, row.replayed) for row in Transfer.objects.get(pk=transfer_id).reverse()]
 
 
 def spend_repeatedly(user_id: int, times: int) -> list[str]:
