@@ -340,7 +340,7 @@ def test_model_refuses_what_makes_no_sense(sender: Wallet, receiver: Wallet) -> 
         {"to_wallet": sender},
         {"amount": 0},
         {"amount": -5},
-        {"expiration_policy": "fresh_window"},
+        {"expiration_policy": "fresh"},
         {"asset": "gems"},
         {"to_wallet": gems},
         {"from_wallet": gems},
