@@ -23,6 +23,7 @@ from usage_credits.exceptions import WalletNotFound
 from usage_credits.ledger.balances import signed_balance
 from usage_credits.ledger.credits import credit_entry, post_credit
 from usage_credits.ledger.debits import post_debit
+from usage_credits.ledger.dry_runs import DryRun, dry_run, dry_run_without_wallet
 from usage_credits.ledger.holds import post_hold
 from usage_credits.ledger.wallets import (
     asset_of,
@@ -153,6 +154,17 @@ class HasWallet(models.Model):
         """Tell whether `operation` can be paid now. Raises InvalidOperation, also when the wallet is empty."""
         price = quote(operation, params).price
         return price == 0 or price <= self.credits
+
+    def plan_spend_on(self, operation: Any, /, **params: Any) -> DryRun:
+        """Return what charging `operation` would do now; see `usage_credits.ledger.dry_runs.DryRun`.
+
+        Reads only. Raises InvalidOperation, and WalletNotFound as `credits` does.
+        """
+        price = quote(operation, params).price
+        wallet = self.find_wallet()
+        if wallet is None and self.wallet_options.auto_create:
+            return dry_run_without_wallet(self.wallet_options.initial_balance, price)
+        return dry_run(wallet or self._payer(), price)
 
     def spend_credits_on(
         self,

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, cast, overload
 
 if TYPE_CHECKING:
     from usage_credits.exceptions import UsageCreditsError
+    from usage_credits.ledger.account_statements import AccountStatement
     from usage_credits.ledger.batches import DebitItem, Mode
     from usage_credits.ledger.credits import CreditOptions
     from usage_credits.ledger.debits import DebitOptions
+    from usage_credits.ledger.dry_runs import DryRun
     from usage_credits.ledger.holds import CaptureOptions, HoldOptions
     from usage_credits.ledger.transfers import TransferOptions
     from usage_credits.models.hold import Hold
@@ -87,6 +89,23 @@ class WalletVerbs:
         from usage_credits.ledger.balances import balance_at
 
         return balance_at(cast("Wallet", self), moment)
+
+    def plan_debit(self, amount: int) -> DryRun:
+        """Return what a debit of `amount` would do now. See `usage_credits.ledger.dry_runs.plan_debit`."""
+        from usage_credits.ledger.dry_runs import plan_debit
+
+        return plan_debit(cast("Wallet", self), amount)
+
+    def statement(
+        self,
+        *,
+        since: datetime.datetime | datetime.date | None = None,
+        until: datetime.datetime | datetime.date | None = None,
+    ) -> AccountStatement:
+        """Return the account of a period. See `usage_credits.ledger.account_statements.account_statement`."""
+        from usage_credits.ledger.account_statements import account_statement
+
+        return account_statement(cast("Wallet", self), since=since, until=until)
 
     def has_enough_balance(self, amount: Any) -> bool:
         """Tell whether `amount` can be spent now; False, never an error, for what is no whole number above 0."""
