@@ -383,7 +383,7 @@ FAULTS = {
         lambda w: (
             w.credit.reverse(),
             w.run(
-                f"UPDATE usage_credits_debt SET open_amount = open_amount + 1 WHERE reverses_id = {w.credit.pk}"
+                f"UPDATE usage_credits_debt SET amount = 51, open_amount = 51 WHERE reverses_id = {w.credit.pk}"
             ),
         ),
     ),
