@@ -123,6 +123,13 @@ def test_what_a_cap_takes_counts_as_expired() -> None:
     assert ledger_stats() == stats(100, 0, expired=40)
 
 
+def test_rows_posted_by_hand_as_reversals_are_counted() -> None:
+    wallet = make_wallet(100)
+    wallet.debit(30, category="reversal")
+    wallet.credit(10, category="reversal")
+    assert ledger_stats() == stats(110, 30)
+
+
 def test_debts_and_holds_stay_outstanding() -> None:
     wallet = make_wallet(10)
     with configured(ALLOW_NEGATIVE_BALANCE=True):

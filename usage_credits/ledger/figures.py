@@ -17,7 +17,6 @@ from usage_credits import conf
 from usage_credits.dsl.categories import (
     EXPIRATION,
     REFUNDS,
-    REVERSAL,
     ROLLOVER_EXCESS,
     TRANSFER_IN,
     TRANSFER_OUT,
@@ -62,7 +61,7 @@ def figures(wallets: QuerySet[Wallet]) -> QuerySet[Transaction]:
     """Return the wallets' rows, each with the category, amount, key and moment of what it is or undoes."""
     rows = Transaction.objects.using(wallets.db).filter(wallet__in=wallets)
     return rows.annotate(
-        root_category=Case(When(category=REVERSAL, then=F("reverses__category")), default=F("category")),
+        root_category=Coalesce("reverses__category", "category"),
         root_amount=Coalesce("reverses__amount", "amount"),
         root_key=Case(
             When(reverses__isnull=False, then=F("reverses__attributed_to")), default=F("attributed_to")
