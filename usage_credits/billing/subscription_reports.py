@@ -69,9 +69,21 @@ class Subscription:
 
     @property
     def steps(self) -> list[Term | Change]:
-        """Return what was paid and changed, in the order in which it came to count; a payment before a change."""
+        """Return what was paid and changed, in the order in which it came to count; a payment before a change.
+
+        A change within a period that was paid later counts after that payment.
+        """
         steps: list[Term | Change] = [*self.terms, *self.changes]
-        return sorted(steps, key=lambda step: (step.moment, isinstance(step, Change)))
+        return sorted(steps, key=lambda step: (self._counts_from(step), isinstance(step, Change)))
+
+    def _counts_from(self, step: Term | Change) -> datetime.datetime:
+        if isinstance(step, Term):
+            return step.moment
+        around = [term for term in self.terms if term.starts_at <= step.moment][-1:]
+        return max(
+            [step.moment]
+            + [term.moment for term in around if term.ends_at is None or step.moment < term.ends_at]
+        )
 
     def term_at(self, moment: datetime.datetime) -> Term | None:
         """Return the latest period that was paid by `moment`, if that lies in it."""
