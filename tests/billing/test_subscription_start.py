@@ -8,6 +8,7 @@ from djstripe.models import Customer
 
 from tests.app.models import Studio, Team, User
 from tests.billing.subscribing import (
+    DRAFT,
     GRACE,
     START,
     Notices,
@@ -299,9 +300,8 @@ def test_keep_the_wallet_when_the_customer_is_deleted(fake: FakeStripe, user: Us
     with stripe_at(fake) as clock:
         subscription = subscribe(fake, user, "price_roll")
         fake.deliver_pending()
-        clock.move_to(FEB)
+        clock.move_to(FEB + DRAFT)
         fake.catch_up()
-        clock.shift(timedelta(hours=1))
         gone = fake.reissue(fake.event("customer.created"))
         gone.update(type="customer.deleted")
         assert fake.deliver(gone) == [200]

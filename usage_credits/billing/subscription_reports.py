@@ -19,11 +19,13 @@ class Term:
     paid_at: datetime.datetime
     invoice_id: str = ""
     """The invoice that was paid, where it is known."""
+    is_in_time: bool = False
+    """Whether its payment was never refused: it counted as paid from its start, whenever the money came."""
 
     @property
     def moment(self) -> datetime.datetime:
         """Return from when on it counts: a period paid late counts from its payment."""
-        return max(self.starts_at, self.paid_at)
+        return self.starts_at if self.is_in_time else max(self.starts_at, self.paid_at)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,10 @@ class Subscription:
     """What was paid, oldest first; without the trial."""
     changes: tuple[Change, ...] = ()
     """What was changed within those periods, oldest first; the last one is how things are now."""
+    provisional: Term | None = None
+    """The running period while it counts as paid although its payment is still to come."""
+    unpaid: frozenset[str] = frozenset()
+    """The invoices of periods that are not paid and do not count as paid."""
     trial: Term | None = None
     is_paused: bool = False
     """Whether its awards rest for now although a period may be paid."""

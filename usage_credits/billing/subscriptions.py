@@ -10,7 +10,9 @@ from usage_credits import conf
 from usage_credits.billing.awards import announce_awards
 from usage_credits.billing.notices import SOURCE, Unresolvable, record_notice, resolve_notice
 from usage_credits.billing.subscription_lives import Life
+from usage_credits.billing.subscription_records import is_older_copy
 from usage_credits.billing.subscription_reports import Change, Subscription, Term
+from usage_credits.billing.unpaid_periods import settle_payments
 from usage_credits.exceptions import UsageCreditsError
 from usage_credits.ledger.posting import posting
 from usage_credits.ledger.wallets import find_wallet, open_wallet
@@ -74,6 +76,9 @@ def _replay(subscription: Subscription, wallet: Wallet) -> Fulfillment | None:
     try:
         # A savepoint: what was written before a refusal or a lost race goes, the caller's transaction stays usable.
         with transaction.atomic(using=wallet._state.db):
+            known = find_fulfillment(subscription.key, wallet._state.db)
+            if known is not None and not is_older_copy(subscription, known):
+                settle_payments(known, subscription)
             with posting(wallet, takes=True) as post:
                 # Read under the lock: another notice may have been settled since.
                 life = Life(post, find_fulfillment(subscription.key, wallet._state.db), subscription)

@@ -137,6 +137,15 @@ class Migration(migrations.Migration):
                         verbose_name="credits expire at",
                     ),
                 ),
+                (
+                    "if_unpaid",
+                    usage_credits.models.fields.MetadataField(
+                        blank=True,
+                        default=dict,
+                        help_text="How it stood before a period that counts as paid until its payment is known.",
+                        verbose_name="if unpaid",
+                    ),
+                ),
                 ("last_error", models.TextField(blank=True, verbose_name="last error")),
                 (
                     "metadata",
