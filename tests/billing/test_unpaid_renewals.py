@@ -11,6 +11,7 @@ import time_machine
 from tests.app.models import User
 from tests.billing.fulfilling import fulfill
 from tests.billing.subscribing import DRAFT, GRACE, START, awards_of, fulfillment_of, stripe_at, subscribe
+from usage_credits import SubscriptionPlan, credits
 from usage_credits.models import Debt, Transaction
 from usage_credits.testing import FakeStripe, capture_events
 
@@ -67,9 +68,9 @@ def test_leave_no_gap_while_the_invoice_is_a_draft(fake: FakeStripe, user: User,
     assert (subscription["status"], invoice["status"]) == ("active", "draft")
     fulfillment = fulfillment_of(subscription)
     assert (fulfillment.stops_at, fulfillment.next_fulfillment_at, fulfillment.stop_reason) == (MAR, MAR, "")
-    for moment, credits in ((FEB + 2 * MINUTE, 750), (FEB + 6 * MINUTE, 600), (FEB + DRAFT, 600)):
+    for moment, left in ((FEB + 2 * MINUTE, 750), (FEB + 6 * MINUTE, 600), (FEB + DRAFT, 600)):
         meet(fake, clock, moment)
-        assert user.credits == credits
+        assert user.credits == left
     assert invoice["status"] == "paid"
     assert awards_of(subscription) == [*FIRST, CYCLE]
     row = Transaction.objects.get(grid_date=FEB)
@@ -196,6 +197,35 @@ def test_keep_the_dates_of_credits_that_roll_over(fake: FakeStripe, user: User, 
     assert user.credits == 3_000
     dates = Transaction.objects.filter(grid_date__isnull=False).order_by("pk")
     assert list(dates.values_list("grid_date", flat=True)) == [START, FEB, MAR]
+
+
+@pytest.mark.behaviour("REN-07", "REN-08")
+@pytest.mark.parametrize("is_late", [False, True])
+def test_cap_what_is_kept_once_the_period_is_paid(
+    fake: FakeStripe, user: User, clock: Any, settings: Any, is_late: bool
+) -> None:
+    plan = SubscriptionPlan(
+        "capped",
+        stripe_price="price_roll",
+        gives=credits(1_000).every("month"),
+        unused_credits="rollover",
+        rollover_cap=300,
+    )
+    settings.USAGE_CREDITS = {"SUBSCRIPTION_PLANS": [plan]}
+    subscription = sell(fake, user, "price_roll")
+    if is_late:
+        fake.fail_card(subscription["customer"])
+    meet(fake, clock, FEB)
+    assert user.credits == 2_000
+    meet(fake, clock, FEB + DRAFT)
+    if is_late:
+        assert user.credits == 1_000
+        clock.shift(DAY)
+        pay_late(fake, subscription)
+    assert user.credits == 1_300
+    told_again(fake)
+    fulfill()
+    assert user.credits == 1_300
 
 
 @pytest.mark.behaviour("REN-07", "REN-08")

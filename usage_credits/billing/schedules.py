@@ -61,12 +61,13 @@ def awards_due(
         date, next_date = _date_to_award(fulfillment, cycle, due, last)
         if date in awarded:
             # Before it was certain that the period is paid, or on another grid.
+            forfeit_excess(post, fulfillment, date)
             count_award(post, fulfillment, cycle.amount, date, next_date)
             continue
         if next_date is not None and next_date <= post.now and not cycle.rolls_over:
             fulfillment.next_fulfillment_at = next_date
             continue
-        forfeit_excess(post, fulfillment)
+        forfeit_excess(post, fulfillment, date)
         award = _award(post, fulfillment, cycle, date, next_date)
         awarded.add(date)
         yield award
