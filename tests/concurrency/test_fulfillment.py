@@ -70,13 +70,14 @@ def test_workers_at_once_award_each_fulfillment_once() -> None:
 def test_worker_that_is_killed_loses_nothing_of_ten_thousand() -> None:
     make_due(10_000)
 
-    killed, survivor = run_together(WORK, [(FULFILL_UNTIL_KILLED, 500, 2), (FULFILL, 500)])
+    # The survivor commits often: where all wait for one lock, as on SQLite, the other gets its turn.
+    killed, survivor = run_together(WORK, [(FULFILL_UNTIL_KILLED, 500, 1), (FULFILL, 100)])
 
     assert str(killed) == f"ended with {-signal.SIGKILL}"
     assert survivor.failed == 0
     # What was about to be committed may still be held while the survivor ends: the next run awards it then.
     rest = sum(fulfill_due(), Fulfilled())
-    assert survivor.awarded + rest.awarded == 10_000 - 2 * 500
+    assert survivor.awarded + rest.awarded == 10_000 - 500
     assert awards_of_each() == {1}
 
 
