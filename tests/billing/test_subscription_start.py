@@ -264,6 +264,13 @@ def test_give_the_bonus_again_unless_once_for_an_owner(
     assert Transaction.objects.filter(category="subscription_credits").count() == 2
 
 
+def _standing() -> dict[str, Any]:
+    """Return the columns of the only fulfillment, but for the count of its reports."""
+    columns: dict[str, Any] = Fulfillment.objects.values().get()
+    del columns["revision"]
+    return columns
+
+
 @pytest.mark.behaviour("SUB-22")
 def test_move_nothing_backwards_by_an_older_state(fake: FakeStripe, user: User) -> None:
     told = Notices(fake, "state alone")
@@ -271,11 +278,11 @@ def test_move_nothing_backwards_by_an_older_state(fake: FakeStripe, user: User) 
         subscription = subscribe(fake, user)
         set_period(subscription, FEB, MAR)
         told.deliver()
-        before = Fulfillment.objects.values().get()
+        before = _standing()
         for start, end in ((START, FEB), (FEB, FEB + timedelta(days=20))):
             set_period(subscription, start, end)
             told.repeat(subscription)
-            assert Fulfillment.objects.values().get() == before
+            assert _standing() == before
         assert awards_of(subscription) == FIRST
 
 

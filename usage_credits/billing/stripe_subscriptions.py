@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -37,6 +38,9 @@ ENDED = frozenset({"canceled", "incomplete_expired"})
 RESTING = frozenset({"paused", "unpaid"})
 UNPAID = frozenset({"incomplete", "past_due", "unpaid"})
 
+ATTEMPTS = 5
+"""How often Stripe is asked where other notices of the subscription are settled meanwhile."""
+
 
 def settle_subscription(
     subscription_id: str,
@@ -49,8 +53,18 @@ def settle_subscription(
 
     Asks Stripe for it, its invoices and the prorations that wait for the next one. `announced` is an event's copy of
     it: it stands in where Stripe has none, and where none of its prices is ours nothing is asked. `changed_at` is when
-    a change without prorations was announced. Raises stripe.StripeError where Stripe cannot answer.
+    a change without prorations was announced. Asks again where another notice was settled meanwhile, so that an older
+    answer never undoes a newer one. Raises stripe.StripeError where Stripe cannot answer.
     """
+    for _attempt in range(ATTEMPTS - 1):
+        with suppress(subscriptions.OutdatedReport):
+            return _ask_and_settle(subscription_id, access, announced, changed_at)
+    return _ask_and_settle(subscription_id, access, announced, changed_at)
+
+
+def _ask_and_settle(
+    subscription_id: str, access: Access, announced: Payload | None, changed_at: datetime.datetime | None
+) -> Fulfillment | PaymentNotice | None:
     known = subscriptions.find_fulfillment(f"sub:{subscription_id}")
     if known is None and announced is not None and not _may_be_ours(announced):
         return None
@@ -101,6 +115,7 @@ class _Reader:
             if value
         }
         self._changed_at = known.changed_at if known else None
+        self._revision = known.revision if known else None
         self._is_taken_over = known is None and OWNER_KEY not in metadata_of(payload)
 
     def report(self, changed_at: datetime.datetime | None) -> Subscription:
@@ -113,6 +128,7 @@ class _Reader:
         )
         return Subscription(
             id=payload["id"],
+            revision=self._revision,
             status=status,
             terms=tuple(self._terms(invoices)),
             changes=tuple(self._changes(invoices, changed_at)),

@@ -75,6 +75,7 @@ class Life:
                 end(self.post, self._fulfillment, self.subscription.ended_at)
             self._fulfillment.changed_at = self._fulfillment.changed_at or self.post.now
             self._pay_provisionally(self._fulfillment, self.subscription.provisional)
+            self._fulfillment.revision += 1
             self._fulfillment.save()
         return self._fulfillment
 

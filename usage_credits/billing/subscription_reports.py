@@ -43,6 +43,8 @@ class Subscription:
     """All that a provider knows of one subscription now, so that the order of its notices does not matter."""
 
     id: str
+    revision: int | None = None
+    """The revision of its fulfillment before the provider was asked; None where there was none."""
     status: str
     """The provider's own word for its state."""
     terms: tuple[Term, ...] = ()

@@ -21,6 +21,11 @@ from usage_credits.models import Fulfillment, NoticeReason, PaymentNotice, Walle
 PLAN_KEY = "plan_name"
 """The key of a subscription's metadata under which our checkout names the plan."""
 
+
+class OutdatedReport(Exception):
+    """Another report was taken in since the provider was asked for this one: ask again."""
+
+
 FindOwner = Callable[[], models.Model | None]
 
 
@@ -36,7 +41,8 @@ def settle(subscription: Subscription, find_owner: FindOwner) -> Fulfillment | P
     Does nothing, and returns None, for a subscription of no plan of ours and for one of which nothing was paid. All
     that one report leads to commits together, or with the caller's transaction, under the wallet's lock. Without an
     owner, or where the plan that our checkout sold has gone from settings, it becomes an open notice. The wallet of a
-    subscription that was seen before stays its wallet, whatever the provider says of the customer since.
+    subscription that was seen before stays its wallet, whatever the provider says of the customer since. Raises
+    OutdatedReport, with nothing written, where it has taken in another report since this one was asked for.
     """
     known = find_fulfillment(subscription.key)
     try:
@@ -81,7 +87,10 @@ def _replay(subscription: Subscription, wallet: Wallet) -> Fulfillment | None:
                 settle_payments(known, subscription)
             with posting(wallet, takes=True) as post:
                 # Read under the lock: another notice may have been settled since.
-                life = Life(post, find_fulfillment(subscription.key, wallet._state.db), subscription)
+                locked = find_fulfillment(subscription.key, wallet._state.db)
+                if (locked.revision if locked else None) != subscription.revision:
+                    raise OutdatedReport(subscription.key)
+                life = Life(post, locked, subscription)
                 fulfillment = life.replay()
             announce_awards(post.wallet, life.awards)
     except IntegrityError:

@@ -146,6 +146,14 @@ class Migration(migrations.Migration):
                         verbose_name="if unpaid",
                     ),
                 ),
+                (
+                    "revision",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="How many reports of its source it has taken in.",
+                        verbose_name="revision",
+                    ),
+                ),
                 ("last_error", models.TextField(blank=True, verbose_name="last error")),
                 (
                     "metadata",

@@ -90,6 +90,9 @@ class Fulfillment(models.Model):
         _("if unpaid"),
         help_text=_("How it stood before a period that counts as paid until its payment is known."),
     )
+    revision = models.PositiveIntegerField(
+        _("revision"), default=0, help_text=_("How many reports of its source it has taken in.")
+    )
     last_error = models.TextField(_("last error"), blank=True)
     metadata = MetadataField(_("metadata"))
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
