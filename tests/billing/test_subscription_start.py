@@ -266,9 +266,8 @@ def test_give_the_bonus_again_unless_once_for_an_owner(
 
 def _standing() -> dict[str, Any]:
     """Return the columns of the only fulfillment, but for the count of its reports."""
-    columns: dict[str, Any] = Fulfillment.objects.values().get()
-    del columns["revision"]
-    return columns
+    columns = Fulfillment.objects.values().get()
+    return {name: value for name, value in columns.items() if name != "revision"}
 
 
 @pytest.mark.behaviour("SUB-22")
