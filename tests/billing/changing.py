@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.billing.subscribing import Notices
 from usage_credits.models import Fulfillment
 from usage_credits.testing import FakeStripe
+
+COLLECTED = timedelta(hours=1)
+"""After how long Stripe collects the invoice of a renewal."""
 
 PRO = [("subscription_signup_bonus", 100), ("subscription_credits", 500)]
 PREM = [("subscription_signup_bonus", 200), ("subscription_credits", 2_000)]
@@ -37,8 +40,8 @@ class Changes(Notices):
         self.deliver()
 
     def meet(self, clock: Any, subscription: dict[str, Any], moment: datetime) -> None:
-        """Let time pass at Stripe until `moment`, and hear of what it brought, and again of how things are."""
-        clock.move_to(moment)
+        """Let time pass until what Stripe begins at `moment` is paid, hear of it, and again of how things are."""
+        clock.move_to(moment + COLLECTED)
         self.fake.catch_up()
         self.deliver()
         self.repeat(subscription)

@@ -18,6 +18,8 @@ from usage_credits.testing import FakeStripe
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 GRACE = timedelta(minutes=5)
+DRAFT = timedelta(hours=1)
+"""How long the invoice of a renewal waits for its payment."""
 
 PRICES = {
     "price_pro": 2_900,

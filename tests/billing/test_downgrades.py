@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.app.models import User
-from tests.billing.changing import PREM, PRO, Changes, day, plans_of
+from tests.billing.changing import COLLECTED, PREM, PRO, Changes, day, plans_of
 from tests.billing.subscribing import GRACE, awards_of, fulfillment_of, set_period, stripe_at, subscribe
 from usage_credits import SubscriptionPlan, credits
 from usage_credits.models import Fulfillment, Transaction
@@ -232,9 +232,8 @@ def test_wait_with_a_smaller_plan_in_whatever_order_it_is_told(
         for number, price in ((10, "price_pro"), (12, "price_prem"), (14, "price_roll")):
             clock.move_to(day(1, number))
             fake.change_plan(subscription, price)
-        clock.move_to(day(2, 1))
+        clock.move_to(day(2, 1 + late) + COLLECTED)
         fake.catch_up()
-        clock.move_to(day(2, 1 + late))
         told = fake.events[known:]
         if order == "reversed":
             told.reverse()

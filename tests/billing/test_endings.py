@@ -10,6 +10,7 @@ from django.core.management import call_command
 
 from tests.app.models import User
 from tests.billing.subscribing import (
+    DRAFT,
     START,
     Notices,
     awards_of,
@@ -193,7 +194,7 @@ def test_end_what_was_never_paid(notices: Notices, user: User) -> None:
         subscription = subscribe(fake, user)
         notices.deliver()
         fake.fail_card(subscription["customer"])
-        clock.move_to(FEB)
+        clock.move_to(FEB + DRAFT)
         fake.catch_up()
         notices.deliver()
         clock.shift(timedelta(days=14))

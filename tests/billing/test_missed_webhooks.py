@@ -80,11 +80,19 @@ def test_bring_what_the_webhooks_would_have_brought(fake: FakeStripe) -> None:
         assert missed.credits == told.credits > 0
         assert told_in(missed_events) == told_in(told_events)
         assert "2 out of date" not in out
-        before = stored()
+        before = standing()
         with capture_events() as events:
             assert ", 0 out of date: no credits" in sync("--all", "--since", "60")
         assert events == []
-        assert stored() == before
+        assert standing() == before
+
+
+def standing() -> dict[str, list[Any]]:
+    """Return every row, without how many reports a fulfillment has taken in."""
+    rows = stored()
+    for fulfillment in rows["usage_credits.Fulfillment"]:
+        del fulfillment["revision"]
+    return rows
 
 
 def test_say_what_would_change_without_writing(fake: FakeStripe, user: User) -> None:

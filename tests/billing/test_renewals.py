@@ -9,6 +9,7 @@ from django.core.management import call_command
 
 from tests.app.models import User
 from tests.billing.subscribing import (
+    DRAFT,
     GRACE,
     START,
     Notices,
@@ -215,7 +216,7 @@ def test_wait_for_the_payment_of_a_renewal(notices: Notices, user: User, late: t
         subscription = subscribe(fake, user)
         notices.deliver()
         fake.fail_card(subscription["customer"])
-        renew(notices, clock, FEB + GRACE)
+        renew(notices, clock, FEB + DRAFT)
         assert subscription["status"] == "past_due"
         fulfillment = fulfillment_of(subscription)
         assert (fulfillment.stops_at, fulfillment.stop_reason) == (FEB, "past_due")
@@ -244,11 +245,11 @@ def test_award_nothing_while_unpaid(notices: Notices, user: User) -> None:
         subscription = subscribe(fake, user)
         notices.deliver()
         fake.fail_card(subscription["customer"])
-        renew(notices, clock, FEB)
+        renew(notices, clock, FEB + DRAFT)
         clock.move_to(FEB + timedelta(days=14))
         fake.end_dunning(subscription, "unpaid")
         notices.deliver()
-        renew(notices, clock, MAR)
+        renew(notices, clock, MAR + DRAFT)
         assert awards_of(subscription) == FIRST
         assert not fulfillment_of(subscription).is_active
 

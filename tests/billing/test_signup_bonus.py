@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.app.models import User
-from tests.billing.changing import PRO, Changes, day
+from tests.billing.changing import COLLECTED, PRO, Changes, day
 from tests.billing.subscribing import awards_of, stripe_at, subscribe
 from usage_credits import SubscriptionPlan, credits
 from usage_credits.models import Transaction
@@ -93,7 +93,7 @@ def test_give_the_bonus_at_the_conversion_once(changes: Changes, user: User, set
         for _time in range(2):
             subscription = subscribe(changes.fake, user, trial_period_days=7)
             changes.deliver()
-            clock.shift(timedelta(days=7))
+            clock.shift(timedelta(days=7) + COLLECTED)
             changes.fake.catch_up()
             changes.deliver()
             changes.fake.cancel(subscription)

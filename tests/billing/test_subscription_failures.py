@@ -13,6 +13,7 @@ from djstripe.signals import WEBHOOK_SIGNALS
 
 from tests.app.models import User
 from tests.billing.subscribing import (
+    DRAFT,
     START,
     Notices,
     awards_of,
@@ -96,7 +97,7 @@ def test_leave_nothing_behind_when_a_renewal_fails(fake: FakeStripe, user: User)
         subscription = subscribe(fake, user)
         redeliver(fake)
         before = Fulfillment.objects.values().get()
-        clock.move_to(FEB)
+        clock.move_to(FEB + DRAFT)
         fake.catch_up()
         paid = fake.event("invoice.paid")
         for failing in (failing_after_us("invoice.paid"), failing_to_save()):

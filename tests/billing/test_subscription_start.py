@@ -8,6 +8,7 @@ from djstripe.models import Customer
 
 from tests.app.models import Studio, Team, User
 from tests.billing.subscribing import (
+    DRAFT,
     GRACE,
     START,
     Notices,
@@ -263,6 +264,12 @@ def test_give_the_bonus_again_unless_once_for_an_owner(
     assert Transaction.objects.filter(category="subscription_credits").count() == 2
 
 
+def _standing() -> dict[str, Any]:
+    """Return the columns of the only fulfillment, but for the count of its reports."""
+    columns = Fulfillment.objects.values().get()
+    return {name: value for name, value in columns.items() if name != "revision"}
+
+
 @pytest.mark.behaviour("SUB-22")
 def test_move_nothing_backwards_by_an_older_state(fake: FakeStripe, user: User) -> None:
     told = Notices(fake, "state alone")
@@ -270,11 +277,11 @@ def test_move_nothing_backwards_by_an_older_state(fake: FakeStripe, user: User) 
         subscription = subscribe(fake, user)
         set_period(subscription, FEB, MAR)
         told.deliver()
-        before = Fulfillment.objects.values().get()
+        before = _standing()
         for start, end in ((START, FEB), (FEB, FEB + timedelta(days=20))):
             set_period(subscription, start, end)
             told.repeat(subscription)
-            assert Fulfillment.objects.values().get() == before
+            assert _standing() == before
         assert awards_of(subscription) == FIRST
 
 
@@ -299,9 +306,8 @@ def test_keep_the_wallet_when_the_customer_is_deleted(fake: FakeStripe, user: Us
     with stripe_at(fake) as clock:
         subscription = subscribe(fake, user, "price_roll")
         fake.deliver_pending()
-        clock.move_to(FEB)
+        clock.move_to(FEB + DRAFT)
         fake.catch_up()
-        clock.shift(timedelta(hours=1))
         gone = fake.reissue(fake.event("customer.created"))
         gone.update(type="customer.deleted")
         assert fake.deliver(gone) == [200]

@@ -6,6 +6,7 @@ import pytest
 
 from tests.app.models import User
 from tests.billing.subscribing import (
+    DRAFT,
     GRACE,
     START,
     Notices,
@@ -145,7 +146,7 @@ def test_award_nothing_when_the_first_payment_after_a_trial_fails(notices: Notic
         subscription = subscribe(fake, user, trial_period_days=7)
         notices.deliver()
         fake.fail_card(subscription["customer"])
-        clock.move_to(PAID)
+        clock.move_to(PAID + DRAFT)
         fake.catch_up()
         assert subscription["status"] == "past_due"
         notices.deliver()

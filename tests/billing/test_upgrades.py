@@ -349,6 +349,31 @@ def test_award_no_upgrade_while_a_renewal_is_not_paid(changes: Changes, user: Us
             assert awarded == [("subscription_credits", 500), TO_PREM]
 
 
+@pytest.mark.behaviour("CHG-06", "CHG-26")
+@pytest.mark.parametrize("is_late", [True, False])
+def test_award_every_upgrade_in_a_period_that_is_paid_after_the_first(
+    fake: FakeStripe, user: User, is_late: bool
+) -> None:
+    with stripe_at(fake) as clock:
+        subscription = subscribe(fake, user)
+        fake.deliver_pending()
+        clock.move_to(day(2, 1))
+        fake.catch_up()
+        # The invoice of the renewal stays a draft for an hour.
+        for moment, price in ((day(2, 1), "price_prem"), (day(2, 3), "price_ultra")):
+            clock.move_to(moment + timedelta(minutes=30))
+            fake.catch_up()
+            fake.change_plan(subscription, price)
+            if not is_late:
+                fake.deliver_pending()
+                clock.shift(timedelta(hours=1))
+                fake.catch_up()
+                fake.deliver_pending()
+        fake.deliver_pending()
+        assert awards_of(subscription) == [*PRO, ("subscription_credits", 500), TO_PREM, TO_ULTRA]
+        assert fulfillment_of(subscription).plan_name == "ultra"
+
+
 @pytest.mark.behaviour("CHG-01")
 def test_award_no_upgrade_that_is_not_paid(changes: Changes, user: User) -> None:
     fake = changes.fake

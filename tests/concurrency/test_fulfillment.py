@@ -4,6 +4,7 @@ import datetime
 import signal
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 import stripe
@@ -26,6 +27,7 @@ pytestmark = [pytest.mark.concurrency, pytest.mark.django_db(transaction=True)]
 
 WORK = "tests.concurrency.delivery:work"
 FULFILL = "tests.concurrency.work:fulfill"
+FULFILL_BESIDE = "tests.concurrency.work:fulfill_beside"
 FULFILL_UNTIL_KILLED = "tests.concurrency.work:fulfill_until_killed"
 RECEIVE = "tests.concurrency.delivery:receive"
 
@@ -67,10 +69,12 @@ def test_workers_at_once_award_each_fulfillment_once() -> None:
 
 
 @pytest.mark.behaviour("FUL-10", "FUL-11", "FUL-12")
-def test_worker_that_is_killed_loses_nothing_of_ten_thousand() -> None:
+def test_worker_that_is_killed_loses_nothing_of_ten_thousand(tmp_path: Path) -> None:
     make_due(10_000)
+    marker = str(tmp_path / "in the middle")
 
-    killed, survivor = run_together(WORK, [(FULFILL_UNTIL_KILLED, 500, 2), (FULFILL, 500)])
+    work = [(FULFILL_UNTIL_KILLED, 500, 2, marker), (FULFILL_BESIDE, 500, marker)]
+    killed, survivor = run_together(WORK, work)
 
     assert str(killed) == f"ended with {-signal.SIGKILL}"
     assert survivor.failed == 0

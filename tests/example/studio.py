@@ -13,6 +13,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from django.db import connection
 
+from tests.plugins import pytest_options
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLE = REPOSITORY / "example_project"
 TIMEOUT = 120
@@ -35,7 +37,7 @@ class Studio:
 
     def run_tests(self) -> tuple[int, str]:
         """Return the exit code and the output of the example's own tests."""
-        return self._finish(self._start("-m", "pytest", "-q"))
+        return self._finish(self._start("-m", "pytest", "-q", *pytest_options()))
 
     def moved_to(self, folder: Path) -> Studio:
         return replace(self, folder=folder)

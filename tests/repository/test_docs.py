@@ -19,7 +19,9 @@ from django.test import override_settings
 
 import usage_credits
 from tests.plugins import pytest_options
-from usage_credits import checks, conf, signals, testing
+from usage_credits import SubscriptionPlan, checks, conf, signals, testing
+from usage_credits.billing import stripe_events
+from usage_credits.dsl.categories import DEFAULT_CATEGORIES
 from usage_credits.models import NoticeReason
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +86,21 @@ def test_document_every_check() -> None:
     ids = set(re.findall(r"usage_credits\.[EWI]\d{3}", Path(checks.__file__).read_text(encoding="utf-8")))
     assert ids
     assert set(re.findall(r"^## (\S+)$", page("reference/checks.md"), re.MULTILINE)) == ids
+
+
+def test_document_every_category() -> None:
+    section = page("reference/dsl.md").partition("## Categories\n")[2]
+    assert set(DEFAULT_CATEGORIES) <= set(re.findall(r"`(\w+)`", section))
+
+
+def test_document_every_option_of_a_plan() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", page("reference/dsl.md"), re.MULTILINE)
+    assert set(rows) == {field.name for field in fields(SubscriptionPlan)} - {"name"}
+
+
+def test_document_every_event_that_is_received() -> None:
+    documented = page("how-to/run-in-production.md") + page("how-to/refunds-and-disputes.md")
+    assert set(stripe_events.RECEIVERS) <= set(re.findall(r"`([\w.]+)`", documented))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from usage_credits.testing import FakeStripe
 
 START = datetime(2027, 1, 31, 12, tzinfo=UTC)
 MONTH = timedelta(days=31)
+DRAFT = timedelta(hours=1)
+"""How long the invoice of a renewal waits for its payment."""
 PAID = ["charge.succeeded", "payment_intent.succeeded", "invoice.paid", "invoice.payment_succeeded"]
 PAID_BY_CARD = ["payment_intent.created", "invoice.finalized", *PAID, "invoice_payment.paid"]
 

@@ -123,14 +123,15 @@ def test_advance_lets_stripe_renew_and_tell(
 ) -> None:
     stripe_world.subscribe(user, "pro")
     assert user.credits == 600
-    clock.advance(months=1, minutes=10, deliver=False)
+    clock.advance(months=1, hours=2, deliver=False)
     assert user.credits == 100
     assert "invoice.paid" in {event["type"] for event in stripe_world.fake.pending}
     stripe_world.deliver()
     assert user.credits == 600
-    clock.advance(months=1)
+    clock.advance(days=40)
     assert stripe_world.fake.pending == []
     assert user.credits == 600
+    assert amounts_of(user.wallet()).count(500) == 3
 
 
 def test_travel_hears_of_each_renewal_when_it_happens(
@@ -138,7 +139,7 @@ def test_travel_hears_of_each_renewal_when_it_happens(
 ) -> None:
     stripe_world.subscribe(user, "roll")
     stripe_world.fake.advance(timedelta(hours=1))
-    clock.travel(months=3)
+    clock.travel(months=3, days=1)
     awards = Transaction.objects.filter(amount=1_000).order_by("pk").values_list("created_at", flat=True)
     assert [moment.date() for moment in awards] == [
         date(2026, 1, 31),

@@ -9,6 +9,7 @@ import stripe
 from djstripe import models as djstripe
 
 from tests.testing.subscribing import (
+    DRAFT,
     MONTH,
     PAID_BY_CARD,
     START,
@@ -52,7 +53,7 @@ def test_let_prorations_wait_for_the_next_invoice(fake: FakeStripe) -> None:
     before = change.data["previous_attributes"]
     assert set(before) == {"items", "plan"}
     assert before["items"]["data"][0]["price"]["id"] == before["plan"]["id"] == "price_other"
-    fake.advance(HALF)
+    fake.advance(HALF + DRAFT)
     assert hear(fake) == ["invoice.created", UPDATED, *PAID_BY_CARD]
     assert shown_lines(latest_invoice(fake, subscription)) == [
         (-1_500, "price_other", True),
@@ -99,7 +100,7 @@ def test_keep_what_a_downgrade_gives_back_for_later_invoices(fake: FakeStripe) -
     fake.change_plan(subscription, "price_other", proration_behavior="always_invoice")
     customer = fake.get("customer", subscription["customer"])
     assert (latest_invoice(fake, subscription)["total"], customer["balance"]) == (-3_000, -3_000)
-    fake.advance(HALF)
+    fake.advance(HALF + DRAFT)
     hear(fake)
     invoice = latest_invoice(fake, subscription)
     assert (invoice["total"], invoice["starting_balance"], invoice["amount_paid"]) == (3_000, -3_000, 0)

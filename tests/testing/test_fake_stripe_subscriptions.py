@@ -10,6 +10,7 @@ import time_machine
 from djstripe import models as djstripe
 
 from tests.testing.subscribing import (
+    DRAFT,
     MONTH,
     PAID,
     PAID_BY_CARD,
@@ -44,7 +45,10 @@ def test_walk_through_the_life_of_a_subscription(fake: FakeStripe) -> None:
     for end in ends:
         assert period_of(subscription)[1] == end
         fake.advance_to(end)
-        assert hear(fake) == RENEWED
+        assert hear(fake) == RENEWED[:2]
+        assert latest_invoice(fake, subscription)["status"] == "draft"
+        fake.advance(DRAFT)
+        assert hear(fake) == RENEWED[2:]
         assert moment(latest_invoice(fake, subscription)["created"]) == end
     assert djstripe.Invoice.objects.count() == 4
     fake.fail_card(subscription["customer"])
@@ -97,7 +101,10 @@ def test_give_everything_its_own_moment(fake: FakeStripe) -> None:
     ]
     assert [moment(invoice["created"]) for invoice in invoices_of(fake, subscription)] == starts
     paid = [event for event in fake.events if event["type"] == "invoice.paid"]
-    assert [moment(event["created"]) for event in paid] == starts
+    assert [moment(event["created"]) for event in paid] == [
+        starts[0],
+        *(start + DRAFT for start in starts[1:]),
+    ]
     periods = [event["data"]["object"]["lines"]["data"][0]["period"] for event in paid]
     assert [moment(period["start"]) for period in periods] == starts
     assert [invoice["billing_reason"] for invoice in invoices_of(fake, subscription)] == [
@@ -225,7 +232,7 @@ def test_begin_with_a_trial(fake: FakeStripe) -> None:
     assert (invoice["amount_paid"], invoice["status"]) == (0, "paid")
     fake.change_plan(subscription, quantity=2)
     assert hear(fake) == ["customer.subscription.updated"]
-    fake.advance_to(end)
+    fake.advance_to(end + DRAFT)
     assert hear(fake) == ["customer.subscription.trial_will_end", *RENEWED]
     notice = fake.event("customer.subscription.trial_will_end")
     assert moment(notice["created"]) == end - timedelta(days=3)
@@ -275,7 +282,7 @@ def test_resume_what_was_paused_for_want_of_a_card(fake: FakeStripe) -> None:
 def test_fall_behind_when_the_card_fails_at_the_end_of_the_trial(fake: FakeStripe) -> None:
     subscription = subscribe(fake, subscription_data={"trial_period_days": 14})
     fake.fail_card(subscription["customer"])
-    fake.advance(timedelta(days=14))
+    fake.advance(timedelta(days=14) + DRAFT)
     hear(fake)
     assert synced(subscription)["status"] == "past_due"
 

@@ -4,8 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.test import override_settings
 
 from tests.app.models import Team, User
 from tests.factories import configured, make_user
@@ -132,12 +130,15 @@ def test_deliver_fails_where_the_webhook_does(stripe_world: StripeWorld, user: U
     assert user.credits == 0
 
 
-def test_keys_of_a_real_account_are_never_used(request: pytest.FixtureRequest, db: None) -> None:
-    with override_settings(STRIPE_LIVE_MODE=True, STRIPE_TEST_SECRET_KEY="sk_test_real"):
-        world: StripeWorld = request.getfixturevalue("stripe_world")
-        assert settings.STRIPE_TEST_SECRET_KEY == "sk_test_" + "0" * 24
-        assert settings.STRIPE_LIVE_MODE is False
-        assert world.fake.next_due() is None
+def test_keys_of_a_real_account_are_never_used(
+    settings: Any, request: pytest.FixtureRequest, db: None
+) -> None:
+    settings.STRIPE_LIVE_MODE = True
+    settings.STRIPE_TEST_SECRET_KEY = "sk_test_real"
+    world: StripeWorld = request.getfixturevalue("stripe_world")
+    assert settings.STRIPE_TEST_SECRET_KEY == "sk_test_" + "0" * 24
+    assert settings.STRIPE_LIVE_MODE is False
+    assert world.fake.next_due() is None
 
 
 def test_next_due_is_when_something_happens_by_itself(stripe_world: StripeWorld, user: User) -> None:

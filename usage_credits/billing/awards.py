@@ -60,7 +60,7 @@ def award_cycle(
         expires_at=expiry_of(cycle.rolls_over, next_date, fulfillment.period),
         grid_date=date,
     )
-    _count_award(post, fulfillment, cycle.amount, date, next_date)
+    count_award(post, fulfillment, cycle.amount, date, next_date)
     return row
 
 
@@ -89,7 +89,7 @@ def award_upgrade(
         expires_at=expiry_of(cycle.rolls_over, next_date, fulfillment.period),
         key=upgrade_key(fulfillment, fulfillment.plan_name),
     )
-    _count_award(post, fulfillment, cycle.amount, moment, next_date)
+    count_award(post, fulfillment, cycle.amount, moment, next_date)
     return row
 
 
@@ -147,6 +147,22 @@ def award_trial(
             key=key,
         )
     ]
+
+
+def count_award(
+    post: Posting,
+    fulfillment: Fulfillment,
+    amount: int,
+    date: datetime.datetime,
+    next_date: datetime.datetime | None,
+) -> None:
+    """Take note of the award of the grid date `date` and move the fulfillment on to `next_date`."""
+    fulfillment.credits_last_awarded = amount
+    # An award made up for late keeps its own date: the dates after it are still to come.
+    fulfillment.last_fulfilled_at = post.now if next_date is None or next_date > post.now else date
+    fulfillment.next_fulfillment_at = next_date
+    fulfillment.seats_awarded = fulfillment.seats
+    fulfillment.last_error = ""
 
 
 def upgrade_key(fulfillment: Fulfillment, plan_name: str) -> str:
@@ -214,21 +230,6 @@ def _post(
         grid_date=grid_date,
     )
     return post.credit(entry)
-
-
-def _count_award(
-    post: Posting,
-    fulfillment: Fulfillment,
-    amount: int,
-    date: datetime.datetime,
-    next_date: datetime.datetime | None,
-) -> None:
-    fulfillment.credits_last_awarded = amount
-    # An award made up for late keeps its own date: the dates after it are still to come.
-    fulfillment.last_fulfilled_at = post.now if next_date is None or next_date > post.now else date
-    fulfillment.next_fulfillment_at = next_date
-    fulfillment.seats_awarded = fulfillment.seats
-    fulfillment.last_error = ""
 
 
 def _key(fulfillment: Fulfillment, *parts: str) -> str:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator
 
 from usage_credits import conf
-from usage_credits.billing.awards import CYCLE, FIRST_AWARD, Award, award_bonus, award_cycle
+from usage_credits.billing.awards import CYCLE, FIRST_AWARD, Award, award_bonus, award_cycle, count_award
 from usage_credits.billing.cycles import Cycle, cycle_of, plan_of
 from usage_credits.billing.plan_changes import drop_pending, take_over
 from usage_credits.billing.rollovers import forfeit_excess
@@ -59,19 +59,30 @@ def awards_due(
         apply_pending(fulfillment, due)
         cycle = cycle_of(fulfillment)
         date, next_date = _date_to_award(fulfillment, cycle, due, last)
-        if date in awarded or (next_date is not None and next_date <= post.now and not cycle.rolls_over):
+        if date in awarded:
+            # Before it was certain that the period is paid, or on another grid.
+            forfeit_excess(post, fulfillment, date)
+            count_award(post, fulfillment, cycle.amount, date, next_date)
+            continue
+        if next_date is not None and next_date <= post.now and not cycle.rolls_over:
             fulfillment.next_fulfillment_at = next_date
             continue
-        forfeit_excess(post, fulfillment)
+        forfeit_excess(post, fulfillment, date)
         award = _award(post, fulfillment, cycle, date, next_date)
         awarded.add(date)
         yield award
 
 
-def awarded_dates(fulfillments: list[Fulfillment], using: str | None) -> dict[int, set[datetime.datetime]]:
-    """Return the grid dates not yet passed over that were awarded already, by fulfillment; one statement."""
+def awarded_dates(
+    fulfillments: list[Fulfillment], using: str | None, *, since: datetime.datetime | None = None
+) -> dict[int, set[datetime.datetime]]:
+    """Return the grid dates not yet passed over that were awarded already, by fulfillment; one statement.
+
+    `since` asks for those from then on, too.
+    """
     awarded: dict[int, set[datetime.datetime]] = {fulfillment.pk: set() for fulfillment in fulfillments}
-    dates = [one.next_fulfillment_at for one in fulfillments if one.next_fulfillment_at is not None]
+    moments = [since, *(one.next_fulfillment_at for one in fulfillments)]
+    dates = [moment for moment in moments if moment is not None]
     if dates:
         rows = Transaction.objects.using(using).filter(
             fulfillment__in=list(awarded), grid_date__gte=min(dates)

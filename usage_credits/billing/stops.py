@@ -39,4 +39,6 @@ def is_deferred(moment: datetime.datetime, subscription: Subscription, paused_at
     """Tell whether a change at `moment` waits: for a payment, for the end of a rest, after the end for ever."""
     if subscription.ended_at is not None:
         return moment >= subscription.ended_at
+    if subscription.provisional is not None and moment >= subscription.provisional.starts_at:
+        return True
     return subscription.is_unpaid or (subscription.is_paused and moment >= paused_at)

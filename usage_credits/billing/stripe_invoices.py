@@ -88,22 +88,46 @@ def is_trial(line: Line, trial_ends_at: datetime.datetime | None) -> bool:
     return trial_ends_at is not None and line.starts_at < trial_ends_at
 
 
-def terms_of(
+def periods_of(
     invoices: Iterable[Payload], item_id: str | None, trial_ends_at: datetime.datetime | None
-) -> Iterator[Term]:
-    """Yield the periods that the paid ones among `invoices` are for, without the trial."""
+) -> Iterator[tuple[Payload, Line]]:
+    """Yield the invoices that are for a period, paid or not, each with its line; without the trial."""
     for invoice in invoices:
         line = period_line(invoice, item_id)
-        if invoice.get("status") == "paid" and line is not None and not is_trial(line, trial_ends_at):
-            paid_at = (invoice.get("status_transitions") or {}).get("paid_at") or invoice["created"]
-            yield Term(
-                starts_at=line.starts_at,
-                ends_at=line.ends_at,
-                price_id=line.price_id,
-                seats=line.seats,
-                paid_at=moment_from(paid_at),
-                invoice_id=invoice["id"],
-            )
+        if line is not None and not is_trial(line, trial_ends_at):
+            yield invoice, line
+
+
+def term_of(invoice: Payload, line: Line) -> Term:
+    """Return the period that an invoice is for."""
+    paid_at = (invoice.get("status_transitions") or {}).get("paid_at") or invoice["created"]
+    is_first_try = (invoice.get("attempt_count") or 0) <= 1
+    return Term(
+        starts_at=line.starts_at,
+        ends_at=line.ends_at,
+        price_id=line.price_id,
+        seats=line.seats,
+        paid_at=moment_from(paid_at),
+        invoice_id=invoice["id"],
+        is_in_time=_is_of_renewal(invoice) and is_first_try,
+    )
+
+
+def is_awaited(invoice: Payload, *, is_latest: bool) -> bool:
+    """Tell whether the payment of an active subscription's renewal is still to come, by itself.
+
+    For about an hour its invoice is a draft; then a card is charged at once, while a debit of a bank account takes
+    days. Where it fails, Stripe calls the subscription past due, if the invoice is its latest.
+    """
+    if invoice.get("status") == "draft":
+        return _is_of_renewal(invoice) and bool(invoice.get("auto_advance"))
+    return invoice.get("status") == "open" and _is_of_renewal(invoice) and is_latest
+
+
+def _is_of_renewal(invoice: Payload) -> bool:
+    """Tell whether an invoice is for a period after the first, and charged rather than sent to the customer."""
+    is_sent = invoice.get("collection_method") == "send_invoice"
+    return invoice.get("billing_reason") == "subscription_cycle" and not is_sent
 
 
 def changes_of(lines: Iterable[Line], item_id: str | None) -> Iterator[Change]:

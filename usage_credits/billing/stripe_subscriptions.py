@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,15 @@ from usage_credits.billing.stripe_api import (
     retrieve_subscription,
 )
 from usage_credits.billing.stripe_customers import find_owner
-from usage_credits.billing.stripe_invoices import Line, changes_of, is_trial, period_line, terms_of
+from usage_credits.billing.stripe_invoices import (
+    Line,
+    changes_of,
+    is_awaited,
+    is_trial,
+    period_line,
+    periods_of,
+    term_of,
+)
 from usage_credits.billing.stripe_objects import Payload, metadata_of, moment_from, sid
 from usage_credits.billing.subscription_records import PRICE
 from usage_credits.billing.subscription_reports import Change, Subscription, Term
@@ -28,6 +37,9 @@ from usage_credits.models import Fulfillment, PaymentNotice
 ENDED = frozenset({"canceled", "incomplete_expired"})
 RESTING = frozenset({"paused", "unpaid"})
 UNPAID = frozenset({"incomplete", "past_due", "unpaid"})
+
+ATTEMPTS = 5
+"""How often Stripe is asked where other notices of the subscription are settled meanwhile."""
 
 
 def settle_subscription(
@@ -41,8 +53,18 @@ def settle_subscription(
 
     Asks Stripe for it, its invoices and the prorations that wait for the next one. `announced` is an event's copy of
     it: it stands in where Stripe has none, and where none of its prices is ours nothing is asked. `changed_at` is when
-    a change without prorations was announced. Raises stripe.StripeError where Stripe cannot answer.
+    a change without prorations was announced. Asks again where another notice was settled meanwhile, so that an older
+    answer never undoes a newer one. Raises stripe.StripeError where Stripe cannot answer.
     """
+    for _attempt in range(ATTEMPTS - 1):
+        with suppress(subscriptions.OutdatedReport):
+            return _ask_and_settle(subscription_id, access, announced, changed_at)
+    return _ask_and_settle(subscription_id, access, announced, changed_at)
+
+
+def _ask_and_settle(
+    subscription_id: str, access: Access, announced: Payload | None, changed_at: datetime.datetime | None
+) -> Fulfillment | PaymentNotice | None:
     known = subscriptions.find_fulfillment(f"sub:{subscription_id}")
     if known is None and announced is not None and not _may_be_ours(announced):
         return None
@@ -93,6 +115,7 @@ class _Reader:
             if value
         }
         self._changed_at = known.changed_at if known else None
+        self._revision = known.revision if known else None
         self._is_taken_over = known is None and OWNER_KEY not in metadata_of(payload)
 
     def report(self, changed_at: datetime.datetime | None) -> Subscription:
@@ -105,9 +128,12 @@ class _Reader:
         )
         return Subscription(
             id=payload["id"],
+            revision=self._revision,
             status=status,
             terms=tuple(self._terms(invoices)),
             changes=tuple(self._changes(invoices, changed_at)),
+            provisional=self._provisional(invoices),
+            unpaid=frozenset(self._unpaid(invoices)),
             trial=self._trial(invoices),
             is_paused=status in RESTING or bool(payload.get("pause_collection")),
             is_unpaid=status in UNPAID,
@@ -121,13 +147,15 @@ class _Reader:
         )
 
     def _terms(self, invoices: list[Payload]) -> list[Term]:
-        terms = list(terms_of(invoices, self._item_id, self._trial_ends_at))
+        terms = [
+            term_of(invoice, line)
+            for invoice, line in self._periods(invoices)
+            if invoice.get("status") == "paid"
+        ]
         starts_at = self._starts_at or timezone.now()
         if self._trial_ends_at is not None and self._trial_ends_at <= timezone.now():
             starts_at = max(starts_at, self._trial_ends_at)
-        # While collection is paused a new period is not paid, although the subscription stays active.
-        is_active = self._payload.get("status") == "active" and not self._payload.get("pause_collection")
-        if is_active and not self._is_invoiced(invoices, starts_at):
+        if self._is_active and not self._is_invoiced(invoices, starts_at):
             terms.append(
                 Term(
                     starts_at=starts_at,
@@ -140,6 +168,29 @@ class _Reader:
         if self._is_taken_over and self._starts_at is not None:
             terms = [term for term in terms if term.starts_at >= self._starts_at]
         return sorted(terms, key=lambda term: term.starts_at)
+
+    @property
+    def _is_active(self) -> bool:
+        # While collection is paused a new period is not paid, although the subscription stays active.
+        return self._payload.get("status") == "active" and not self._payload.get("pause_collection")
+
+    def _provisional(self, invoices: list[Payload]) -> Term | None:
+        """Return the running period if its payment is still to come."""
+        latest = sid(self._payload.get("latest_invoice"))
+        for invoice, line in self._periods(invoices) if self._is_active else ():
+            if line.starts_at == self._starts_at and is_awaited(invoice, is_latest=invoice["id"] == latest):
+                return term_of(invoice, line)
+        return None
+
+    def _unpaid(self, invoices: list[Payload]) -> Iterator[str]:
+        provisional = self._provisional(invoices)
+        for invoice, _line in self._periods(invoices):
+            is_counted = provisional is not None and invoice["id"] == provisional.invoice_id
+            if invoice.get("status") != "paid" and not is_counted:
+                yield invoice["id"]
+
+    def _periods(self, invoices: list[Payload]) -> Iterator[tuple[Payload, Line]]:
+        return periods_of(invoices, self._item_id, self._trial_ends_at)
 
     def _is_invoiced(self, invoices: list[Payload], starts_at: datetime.datetime) -> bool:
         """Tell whether an invoice for the period is known: then its payment counts, not the subscription's status."""

@@ -14,17 +14,23 @@ from usage_credits import conf
 from usage_credits.billing import plan_changes
 from usage_credits.billing.awards import CYCLE, Award, award_bonus, award_missed, award_trial
 from usage_credits.billing.endings import end, revoke
+from usage_credits.billing.provisional import keep_standing, restore_standing
 from usage_credits.billing.schedules import advance, awarded_dates
 from usage_credits.billing.stops import LEFT_FOR, PAUSED, is_deferred, set_stop
-from usage_credits.billing.subscription_records import PRICE, note_payment, note_price, open_fulfillment
+from usage_credits.billing.subscription_records import (
+    ENDED,
+    PRICE,
+    is_new,
+    is_older_copy,
+    note_payment,
+    note_price,
+    open_fulfillment,
+)
 from usage_credits.billing.subscription_reports import Change, Subscription, Term
 from usage_credits.dsl.periods import Period
 from usage_credits.dsl.plans import SubscriptionPlan
 from usage_credits.ledger.posting import Posting
 from usage_credits.models import Fulfillment
-
-ENDED = "ended_at"
-"""The key of metadata that says when the subscription ended, for good."""
 
 _INSTANT = datetime.timedelta(microseconds=1)
 
@@ -40,7 +46,8 @@ class Life:
         self._awarded: set[datetime.datetime] = set()
         self._paused_at = post.now
         if fulfillment is not None:
-            self._awarded = awarded_dates([fulfillment], post.wallet._state.db)[fulfillment.pk]
+            restore_standing(fulfillment)
+            self._awarded = self._read_awarded(fulfillment)
             if fulfillment.stop_reason == PAUSED and fulfillment.stops_at is not None:
                 self._paused_at = fulfillment.stops_at
 
@@ -49,8 +56,7 @@ class Life:
 
         None where the subscription is for no plan of ours or nothing of it was paid; nothing is written then.
         """
-        if self._fulfillment and ENDED in self._fulfillment.metadata and not self.subscription.ended_at:
-            # An older copy, of a subscription that the provider has deleted.
+        if self._fulfillment and is_older_copy(self.subscription, self._fulfillment):
             return self._fulfillment
         seen_until = self._fulfillment.changed_at if self._fulfillment else None
         present = self.subscription.changes[-1:] or (None,)
@@ -68,8 +74,24 @@ class Life:
                 self._fulfillment.metadata[ENDED] = self.subscription.ended_at.isoformat()
                 end(self.post, self._fulfillment, self.subscription.ended_at)
             self._fulfillment.changed_at = self._fulfillment.changed_at or self.post.now
+            self._pay_provisionally(self._fulfillment, self.subscription.provisional)
+            self._fulfillment.revision += 1
             self._fulfillment.save()
         return self._fulfillment
+
+    def _read_awarded(self, fulfillment: Fulfillment) -> set[datetime.datetime]:
+        """Return the grid dates that were awarded already, of the schedule as it stands and of periods to come."""
+        terms = [*self.subscription.terms, self.subscription.provisional]
+        starts = [term.starts_at for term in terms if term is not None and is_new(term, fulfillment)]
+        using = self.post.wallet._state.db
+        return awarded_dates([fulfillment], using, since=min(starts, default=None))[fulfillment.pk]
+
+    def _pay_provisionally(self, fulfillment: Fulfillment, term: Term | None) -> None:
+        """Award what a period brings that counts as paid for now; the next report starts from before it."""
+        if term is not None and is_new(term, fulfillment):
+            keep_standing(fulfillment)
+            self._pay(term)
+            self._advance()
 
     def _try_out(self, trial: Term) -> None:
         """Start a trial: its credits last as long as it does, the first cycle waits for its conversion."""
@@ -92,7 +114,7 @@ class Life:
         fulfillment = self._fulfillment
         if fulfillment is None or fulfillment.anchor is None:
             self._begin(term)
-        elif fulfillment.paid_from is not None and term.starts_at <= fulfillment.paid_from:
+        elif not is_new(term, fulfillment):
             self._pay_again(fulfillment, term)
         else:
             self._renew(fulfillment, term)

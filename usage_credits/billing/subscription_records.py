@@ -14,6 +14,8 @@ PRICE = "price_id"
 """The key of metadata that names the price of the current or pending plan."""
 INVOICE = "invoice_id"
 """The key of metadata that names the invoice by which the latest period was paid."""
+ENDED = "ended_at"
+"""The key of metadata that says when the subscription ended, for good."""
 
 
 def open_fulfillment(
@@ -50,3 +52,13 @@ def note_payment(fulfillment: Fulfillment, term: Term) -> None:
     fulfillment.metadata.pop(INVOICE, None)
     if term.invoice_id:
         fulfillment.metadata[INVOICE] = term.invoice_id
+
+
+def is_new(term: Term, fulfillment: Fulfillment) -> bool:
+    """Tell whether a period begins after the latest one that was paid."""
+    return fulfillment.paid_from is None or term.starts_at > fulfillment.paid_from
+
+
+def is_older_copy(subscription: Subscription, fulfillment: Fulfillment) -> bool:
+    """Tell whether a report is an older copy, of a subscription that the provider has deleted."""
+    return ENDED in fulfillment.metadata and subscription.ended_at is None

@@ -10,7 +10,9 @@ from usage_credits import conf
 from usage_credits.billing.awards import announce_awards
 from usage_credits.billing.notices import SOURCE, Unresolvable, record_notice, resolve_notice
 from usage_credits.billing.subscription_lives import Life
+from usage_credits.billing.subscription_records import is_older_copy
 from usage_credits.billing.subscription_reports import Change, Subscription, Term
+from usage_credits.billing.unpaid_periods import settle_payments
 from usage_credits.exceptions import UsageCreditsError
 from usage_credits.ledger.posting import posting
 from usage_credits.ledger.wallets import find_wallet, open_wallet
@@ -18,6 +20,11 @@ from usage_credits.models import Fulfillment, NoticeReason, PaymentNotice, Walle
 
 PLAN_KEY = "plan_name"
 """The key of a subscription's metadata under which our checkout names the plan."""
+
+
+class OutdatedReport(Exception):
+    """Another report was taken in since the provider was asked for this one: ask again."""
+
 
 FindOwner = Callable[[], models.Model | None]
 
@@ -34,7 +41,8 @@ def settle(subscription: Subscription, find_owner: FindOwner) -> Fulfillment | P
     Does nothing, and returns None, for a subscription of no plan of ours and for one of which nothing was paid. All
     that one report leads to commits together, or with the caller's transaction, under the wallet's lock. Without an
     owner, or where the plan that our checkout sold has gone from settings, it becomes an open notice. The wallet of a
-    subscription that was seen before stays its wallet, whatever the provider says of the customer since.
+    subscription that was seen before stays its wallet, whatever the provider says of the customer since. Raises
+    OutdatedReport, with nothing written, where it has taken in another report since this one was asked for.
     """
     known = find_fulfillment(subscription.key)
     try:
@@ -74,9 +82,15 @@ def _replay(subscription: Subscription, wallet: Wallet) -> Fulfillment | None:
     try:
         # A savepoint: what was written before a refusal or a lost race goes, the caller's transaction stays usable.
         with transaction.atomic(using=wallet._state.db):
+            known = find_fulfillment(subscription.key, wallet._state.db)
+            if known is not None and not is_older_copy(subscription, known):
+                settle_payments(known, subscription)
             with posting(wallet, takes=True) as post:
                 # Read under the lock: another notice may have been settled since.
-                life = Life(post, find_fulfillment(subscription.key, wallet._state.db), subscription)
+                locked = find_fulfillment(subscription.key, wallet._state.db)
+                if (locked.revision if locked else None) != subscription.revision:
+                    raise OutdatedReport(subscription.key)
+                life = Life(post, locked, subscription)
                 fulfillment = life.replay()
             announce_awards(post.wallet, life.awards)
     except IntegrityError:

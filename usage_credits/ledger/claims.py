@@ -54,6 +54,7 @@ class Taken:
         self.amount += amount
         self.rows += 1
         is_pack = fulfillment.kind == FulfillmentKind.PACK
+        is_refund = facts.get("refunded", True)
         return {
             "category": CREDIT_PACK_REFUND if is_pack else SUBSCRIPTION_REFUND,
             "idempotency_key": f"{payment}{_MARK}{self.rows}",
@@ -61,8 +62,7 @@ class Taken:
             "metadata": {
                 **facts,
                 "payment": payment,
-                "refunded": True,
-                "refunded_at": now.isoformat(),
+                **({"refunded": True, "refunded_at": now.isoformat()} if is_refund else {}),
                 "incremental_credits": amount,
                 "cumulative_credits": self.amount,
             },

@@ -137,6 +137,23 @@ class Migration(migrations.Migration):
                         verbose_name="credits expire at",
                     ),
                 ),
+                (
+                    "if_unpaid",
+                    usage_credits.models.fields.MetadataField(
+                        blank=True,
+                        default=dict,
+                        help_text="How it stood before a period that counts as paid until its payment is known.",
+                        verbose_name="if unpaid",
+                    ),
+                ),
+                (
+                    "revision",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="How many reports of its source it has taken in.",
+                        verbose_name="revision",
+                    ),
+                ),
                 ("last_error", models.TextField(blank=True, verbose_name="last error")),
                 (
                     "metadata",

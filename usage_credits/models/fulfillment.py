@@ -86,6 +86,13 @@ class Fulfillment(models.Model):
         null=True,
         help_text=_("What it awarded lasts no longer; null: no such limit."),
     )
+    if_unpaid = MetadataField(
+        _("if unpaid"),
+        help_text=_("How it stood before a period that counts as paid until its payment is known."),
+    )
+    revision = models.PositiveIntegerField(
+        _("revision"), default=0, help_text=_("How many reports of its source it has taken in.")
+    )
     last_error = models.TextField(_("last error"), blank=True)
     metadata = MetadataField(_("metadata"))
     created_at = models.DateTimeField(_("created at"), default=timezone.now)

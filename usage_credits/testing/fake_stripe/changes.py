@@ -92,7 +92,7 @@ def end(store: Store, subscription: Payload, *, reason: str) -> None:
     )
     for invoice in store.all("invoice"):
         if standing.of_invoice(store, invoice) is subscription and invoice["status"] in ("draft", "open"):
-            invoice["auto_advance"] = False
+            invoice.update(auto_advance=False, automatically_finalizes_at=None)
     emit(store, "customer.subscription.deleted", subscription)
 
 

@@ -9,6 +9,9 @@ from usage_credits.testing.fake_stripe.discounts import take_off
 from usage_credits.testing.fake_stripe.invoice_lines import item_line, listed, waiting_items
 from usage_credits.testing.fake_stripe.store import Payload, Store
 
+DRAFT_FOR = 60 * 60
+"""How long a renewal's invoice stays a draft, in seconds."""
+
 
 def draft(
     store: Store,

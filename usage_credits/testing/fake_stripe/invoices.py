@@ -5,13 +5,11 @@ from __future__ import annotations
 import copy
 
 from usage_credits.testing.fake_stripe import objects, payments, standing
-from usage_credits.testing.fake_stripe.drafts import set_due
+from usage_credits.testing.fake_stripe.drafts import DRAFT_FOR, set_due
 from usage_credits.testing.fake_stripe.errors import Refusal, bad_parameter
 from usage_credits.testing.fake_stripe.events import emit
 from usage_credits.testing.fake_stripe.forms import boolean
 from usage_credits.testing.fake_stripe.store import Payload, Store
-
-_DRAFT_FOR = 60 * 60
 
 
 def finalize(store: Store, invoice: Payload) -> None:
@@ -127,7 +125,7 @@ def modify(store: Store, invoice: Payload, params: Payload) -> Payload:
         advances = boolean(params["auto_advance"])
         waits = advances and invoice["status"] == "draft"
         invoice.update(
-            auto_advance=advances, automatically_finalizes_at=store.now() + _DRAFT_FOR if waits else None
+            auto_advance=advances, automatically_finalizes_at=store.now() + DRAFT_FOR if waits else None
         )
     invoice["description"] = params.get("description", invoice["description"])
     metadata = {**invoice["metadata"], **(params.get("metadata") or {})}

@@ -68,7 +68,7 @@ def _due(store: Store, subscription: Payload) -> Iterator[Due]:
 
 
 def _renew(store: Store, subscription: Payload) -> None:
-    """Begin the next period and invoice it."""
+    """Begin the next period and draw up its invoice, which is collected an hour later."""
     before = copy.deepcopy(subscription)
     ended = period_of(subscription)
     recurring = subscription["items"]["data"][0]["price"]["recurring"]
@@ -79,12 +79,14 @@ def _renew(store: Store, subscription: Payload) -> None:
         subscription["status"] = "active"
     lines = [period_line(store, subscription, item) for item in subscription["items"]["data"]]
     invoice = drafts.draft(store, subscription, "subscription_cycle", lines, period=ended)
+    is_left, is_paused = subscription["status"] == "unpaid", subscription["pause_collection"] is not None
+    if is_left:
+        invoice.update(auto_advance=False, automatically_finalizes_at=None)
+    elif not is_paused:
+        invoice["automatically_finalizes_at"] = store.now() + drafts.DRAFT_FOR
     emit(store, "invoice.created", invoice)
     standing.announce(store, subscription, before)
-    if subscription["status"] == "unpaid":
-        # Its invoices are drawn up and left.
-        invoice.update(auto_advance=False, automatically_finalizes_at=None)
-    else:
+    if is_paused and not is_left:
         invoices.advance(store, invoice)
 
 
