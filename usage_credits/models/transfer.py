@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -13,16 +10,11 @@ from django.utils.translation import gettext_lazy as _
 from usage_credits.dsl.categories import MAX_CATEGORY
 from usage_credits.models.append_only import AppendOnlyModel, AppendOnlyQuerySet
 from usage_credits.models.fields import KeyField, MetadataField
-from usage_credits.models.verbs import TransferVerbs
 from usage_credits.models.wallet import Wallet
-
-if TYPE_CHECKING:
-    from usage_credits.models.transaction import Transaction, TransactionQuerySet
 
 
 class TransferQuerySet(AppendOnlyQuerySet["Transfer"]):
-    def of_category(self, category: str) -> TransferQuerySet:
-        return self.filter(category=category)
+    pass
 
 
 class ExpirationPolicy(models.TextChoices):
@@ -31,7 +23,7 @@ class ExpirationPolicy(models.TextChoices):
     FIXED = "fixed", _("expires at a given moment")
 
 
-class Transfer(TransferVerbs, AppendOnlyModel):
+class Transfer(AppendOnlyModel):
     """What moved between two wallets; its transactions are the legs. Inserted once, never changed."""
 
     from_wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="outgoing_transfers")
@@ -46,9 +38,6 @@ class Transfer(TransferVerbs, AppendOnlyModel):
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
 
     objects = TransferQuerySet.as_manager()
-
-    replayed = False
-    """True on the result of a call whose idempotency key had been used before: nothing was moved by that call."""
 
     class Meta(AppendOnlyModel.Meta):
         abstract = False
@@ -67,33 +56,3 @@ class Transfer(TransferVerbs, AppendOnlyModel):
 
     def __str__(self) -> str:
         return f"{self.amount} {self.asset} from wallet {self.from_wallet_id} to {self.to_wallet_id}"
-
-    @property
-    def outbound_transaction(self) -> Transaction:
-        """Return the sender's leg. One statement."""
-        legs: TransactionQuerySet = self.transactions.all()
-        return legs.debits().get()
-
-    @property
-    def inbound_transactions(self) -> TransactionQuerySet:
-        """Return the receiver's legs, one for each lot that arrived, in the order in which they came."""
-        legs: TransactionQuerySet = self.transactions.all()
-        return legs.credits().oldest_first()
-
-    @property
-    def inbound_transaction(self) -> Transaction | None:
-        """Return the receiver's leg, None where there are several. One statement."""
-        legs = list(self.inbound_transactions[:2])
-        return legs[0] if len(legs) == 1 else None
-
-    def clean(self) -> None:
-        """Refuse a transfer within one wallet, of nothing, or of an asset that either wallet has not."""
-        errors: dict[str, Any] = {}
-        if self.from_wallet_id == self.to_wallet_id:
-            errors["to_wallet"] = _("A transfer goes to another wallet.")
-        if type(self.amount) is int and self.amount < 1:
-            errors["amount"] = _("A transfer moves at least one credit.")
-        if not self.asset == self.from_wallet.asset == self.to_wallet.asset:
-            errors["asset"] = _("The transfer and both wallets have one asset.")
-        if errors:
-            raise ValidationError(errors)
