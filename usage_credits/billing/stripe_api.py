@@ -10,7 +10,7 @@ import stripe
 from djstripe.models import Event
 from djstripe.settings import djstripe_settings
 
-from usage_credits.billing.stripe_objects import Payload, sid
+from usage_credits.billing.stripe_objects import Payload, sid, subscription_of
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,7 @@ def list_invoices(subscription: Payload, access: Access) -> list[Payload]:
 def list_pending_items(subscription: Payload, access: Access) -> list[Payload]:
     """Return what waits for a subscription's next invoice, as prorations do, oldest first."""
     items = _listed(stripe.InvoiceItem.list, access, customer=sid(subscription.get("customer")), pending=True)
-    return [item for item in items[::-1] if _subscription_of_item(item) == subscription["id"]]
-
-
-def _subscription_of_item(item: Payload) -> str | None:
-    details = (item.get("parent") or {}).get("subscription_details") or {}
-    return sid(details.get("subscription")) or sid(item.get("subscription"))
+    return [item for item in items[::-1] if subscription_of(item) == subscription["id"]]
 
 
 def _listed(fetch: Callable[..., Any], access: Access, **filters: Any) -> list[Payload]:

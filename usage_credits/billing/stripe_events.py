@@ -19,8 +19,7 @@ from djstripe.signals import WEBHOOK_SIGNALS
 
 from usage_credits.billing.purchases import is_pack_purchase
 from usage_credits.billing.stripe_api import Access
-from usage_credits.billing.stripe_invoices import subscription_of
-from usage_credits.billing.stripe_objects import Payload, metadata_of, sid
+from usage_credits.billing.stripe_objects import Payload, metadata_of, sid, subscription_of
 from usage_credits.billing.stripe_purchases import settle_intent, settle_session
 from usage_credits.billing.stripe_refunds import settle_refund
 from usage_credits.billing.stripe_subscriptions import settle_subscription

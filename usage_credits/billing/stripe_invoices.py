@@ -34,10 +34,6 @@ class Line:
         return sid(self._details.get("subscription_item")) or sid(self.payload.get("subscription_item"))
 
     @property
-    def subscription_id(self) -> str | None:
-        return sid(self._details.get("subscription")) or sid(self.payload.get("subscription"))
-
-    @property
     def is_proration(self) -> bool:
         return bool(self._details.get("proration") or self.payload.get("proration"))
 
@@ -61,12 +57,6 @@ class Line:
     def _details(self) -> Payload:
         parent = self.payload.get("parent") or {}
         return parent.get("subscription_item_details") or parent.get("subscription_details") or {}
-
-
-def subscription_of(invoice: Payload) -> str | None:
-    """Return the id of the subscription that an invoice is for, or None."""
-    details = (invoice.get("parent") or {}).get("subscription_details") or {}
-    return sid(details.get("subscription")) or sid(invoice.get("subscription"))
 
 
 def period_line(invoice: Payload, item_id: str | None = None) -> Line | None:

@@ -19,6 +19,12 @@ def sid(value: str | Payload | None) -> str | None:
     return value["id"] if isinstance(value, Mapping) else value or None
 
 
+def subscription_of(payload: Payload) -> str | None:
+    """Return the id of the subscription that an invoice, or an item for one, is for; None for other ones."""
+    details = (payload.get("parent") or {}).get("subscription_details") or {}
+    return sid(details.get("subscription")) or sid(payload.get("subscription"))
+
+
 def metadata_of(payload: Payload) -> dict[str, str]:
     """Return the metadata; every value is text, whatever was given at creation."""
     return dict(payload.get("metadata") or {})

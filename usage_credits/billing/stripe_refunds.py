@@ -15,8 +15,8 @@ from usage_credits.billing.awards import UPGRADE
 from usage_credits.billing.purchases import is_pack_purchase
 from usage_credits.billing.stripe_api import Access, retrieve_intent
 from usage_credits.billing.stripe_charges import look_at
-from usage_credits.billing.stripe_invoices import Line, subscription_of
-from usage_credits.billing.stripe_objects import Payload, metadata_of, sid
+from usage_credits.billing.stripe_invoices import Line
+from usage_credits.billing.stripe_objects import Payload, metadata_of, sid, subscription_of
 from usage_credits.billing.stripe_purchases import settle_whole
 from usage_credits.billing.stripe_subscriptions import settle_subscription
 from usage_credits.dsl.categories import (
