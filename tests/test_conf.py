@@ -48,6 +48,7 @@ BAD_VALUES: dict[str, list[Any]] = {
     "ROUNDING": ["banker", None, "CEIL", 1],
     "MIN_FULFILLMENT_PERIOD": ["1 day", 0, timedelta(seconds=0.5), None, timedelta(0)],
     "TRANSFER_EXPIRATION_POLICY": ["fixed", "fresh_window", None, 1],
+    "TRANSFER_EXPIRATION_POLICIES": ["preserve", [], ["fresh_window"], [None], None, {"none"}],
     "DEFAULT_ASSET": ["", "  ", None, 5, "x" * 51],
     "DEFAULT_CURRENCY": ["", " ", "dollar", "us", None, 5],
     "ALLOW_NEGATIVE_BALANCE": ["yes", 1, None],
@@ -202,6 +203,16 @@ def test_names_are_read_in_lower_case() -> None:
 
 class Extra(StrEnum):
     PROMO = "promo"
+
+
+def test_policies_of_transfers_are_read_in_lower_case_and_hold_the_default() -> None:
+    found = read(TRANSFER_EXPIRATION_POLICIES=[" Preserve", "FIXED", "fixed"])
+    assert found.transfer_expiration_policies == ("preserve", "fixed")
+    assert read(TRANSFER_EXPIRATION_POLICIES=["fixed"]).catalogue.packs is not None
+    with pytest.raises(InvalidSetting, match="TRANSFER_EXPIRATION_POLICIES has preserve, fixed"):
+        _ = read(
+            TRANSFER_EXPIRATION_POLICY="none", TRANSFER_EXPIRATION_POLICIES=["preserve", "fixed"]
+        ).catalogue
 
 
 @pytest.mark.behaviour("CAT-03", "CAT-05")

@@ -34,7 +34,10 @@ if TYPE_CHECKING:
         UsageCreditsError,
         WalletNotFound,
     )
-    from usage_credits.owners import HasWallet, detach_owner, with_credits
+    from usage_credits.ledger.stats import ledger_stats
+    from usage_credits.ledger.usage import key_spend, usage_summary
+    from usage_credits.ledger.wallets import detach_owner
+    from usage_credits.owners import HasWallet, with_credits
 
 _HOMES = {
     "billing.checkout": ("settle_checkout",),
@@ -60,7 +63,10 @@ _HOMES = {
         "UsageCreditsError",
         "WalletNotFound",
     ),
-    "owners": ("HasWallet", "detach_owner", "with_credits"),
+    "ledger.wallets": ("detach_owner",),
+    "ledger.stats": ("ledger_stats",),
+    "ledger.usage": ("key_spend", "usage_summary"),
+    "owners": ("HasWallet", "with_credits"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -92,12 +98,15 @@ __all__ = [
     "find_credit_pack",
     "find_subscription_plan",
     "keep_plan",
+    "key_spend",
+    "ledger_stats",
     "pounds",
     "settle_checkout",
     "start_grant",
     "start_plan",
     "stop_grant",
     "stop_plan",
+    "usage_summary",
     "with_credits",
 ]
 

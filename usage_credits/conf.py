@@ -55,6 +55,7 @@ READERS: Final[Mapping[str, Callable[[object, str], Any]]] = {
     "MIN_FULFILLMENT_PERIOD": values.read_duration,
     "ADDITIONAL_CATEGORIES": values.read_categories,
     "TRANSFER_EXPIRATION_POLICY": values.read_transfer_policy,
+    "TRANSFER_EXPIRATION_POLICIES": values.read_transfer_policies,
     "HOLD_TTL": values.read_duration,
     "FORMATTER": values.read_hook,
     "OWNER_RESOLVER": values.read_hook,
@@ -93,6 +94,8 @@ class Settings:
     """Categories accepted besides the default ones."""
     transfer_expiration_policy: TransferPolicy = "preserve"
     """Whether transferred credits keep their expiry unless the call says otherwise."""
+    transfer_expiration_policies: tuple[str, ...] = values.TRANSFER_POLICIES
+    """The policies that a transfer may have."""
     hold_ttl: timedelta = timedelta(hours=1)
     """How long a hold stays open unless the call says otherwise."""
     formatter: Hook | None = None
@@ -104,7 +107,8 @@ class Settings:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """Return operations, packs and plans; raise InvalidSetting where they break a rule."""
+        """Return operations, packs and plans; raise InvalidSetting where they or other settings break a rule."""
+        self._check_transfers()
         try:
             return Catalogue.of(
                 _load_list(self.operations, "OPERATIONS"),
@@ -123,6 +127,14 @@ class Settings:
     def categories(self) -> tuple[str, ...]:
         """Return every accepted category: the default ones, then the additional ones."""
         return DEFAULT_CATEGORIES + self.additional_categories
+
+    def _check_transfers(self) -> None:
+        allowed = self.transfer_expiration_policies
+        if self.transfer_expiration_policy not in allowed and allowed != ("fixed",):
+            raise InvalidSetting(
+                "TRANSFER_EXPIRATION_POLICY",
+                f"got {self.transfer_expiration_policy!r}, TRANSFER_EXPIRATION_POLICIES has {', '.join(allowed)}.",
+            )
 
     def hook(self, key: str) -> Callable[..., Any] | None:
         """Return the callable of FORMATTER, OWNER_RESOLVER or CUSTOMER_ATTRIBUTES, or None where none is set.

@@ -15,13 +15,16 @@ from django.utils import timezone
 
 from usage_credits import conf
 from usage_credits.billing.plans import check_startable, start_plan
+from usage_credits.charging import SpendingBlock
 from usage_credits.dsl import categories
 from usage_credits.dsl.plans import SubscriptionPlan
 from usage_credits.dsl.wallet_options import WalletOptions
-from usage_credits.exceptions import InvalidValue, WalletNotFound
+from usage_credits.exceptions import WalletNotFound
 from usage_credits.ledger.balances import signed_balance
 from usage_credits.ledger.credits import credit_entry, post_credit
 from usage_credits.ledger.debits import post_debit
+from usage_credits.ledger.dry_runs import DryRun, dry_run, dry_run_without_wallet
+from usage_credits.ledger.holds import post_hold
 from usage_credits.ledger.wallets import (
     asset_of,
     find_available,
@@ -29,11 +32,10 @@ from usage_credits.ledger.wallets import (
     open_wallet,
     options_of,
     owner_type,
-    wallets_of,
 )
-from usage_credits.models import MANUAL_SOURCE, Fulfillment, FulfillmentKind, Transaction, Wallet
+from usage_credits.models import MANUAL_SOURCE, Fulfillment, FulfillmentKind, Hold, Transaction, Wallet
 from usage_credits.models.transaction import TransactionQuerySet
-from usage_credits.spending import charge_entry, quote
+from usage_credits.spending import ChargeOptions, charge_entry, quote
 from usage_credits.values import check_metadata
 
 Owner = TypeVar("Owner", bound=models.Model)
@@ -137,7 +139,7 @@ class HasWallet(models.Model):
         reason = reason.value if isinstance(reason, Enum) else reason
         entry = credit_entry(
             amount,
-            category=category_of_grant(reason),
+            category=categories.category_of_grant(reason),
             expires_at=expires_at,
             metadata=_with_reason(metadata, reason),
             idempotency_key=idempotency_key,
@@ -152,6 +154,17 @@ class HasWallet(models.Model):
         """Tell whether `operation` can be paid now. Raises InvalidOperation, also when the wallet is empty."""
         price = quote(operation, params).price
         return price == 0 or price <= self.credits
+
+    def plan_spend_on(self, operation: Any, /, **params: Any) -> DryRun:
+        """Return what charging `operation` would do now; see `usage_credits.ledger.dry_runs.DryRun`.
+
+        Reads only. Raises InvalidOperation, and WalletNotFound as `credits` does.
+        """
+        price = quote(operation, params).price
+        wallet = self.find_wallet()
+        if wallet is None and self.wallet_options.auto_create:
+            return dry_run_without_wallet(self.wallet_options.initial_balance, price)
+        return dry_run(wallet or self._payer(), price)
 
     def spend_credits_on(
         self,
@@ -177,6 +190,51 @@ class HasWallet(models.Model):
             metadata=metadata,
         )
         return post_debit(self._payer(), entry) if entry else None
+
+    def hold_credits_for(
+        self,
+        operation: Any,
+        /,
+        *,
+        ttl: datetime.timedelta | None = None,
+        idempotency_key: str | None = None,
+        attributed_to: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **params: Any,
+    ) -> Hold | None:
+        """Reserve what `operation` would cost and return the hold, None when it is free.
+
+        What is captured of it carries the metadata of `usage_credits.spending.audited_entry`. Otherwise as
+        `usage_credits.ledger.holds.hold`. Raises InvalidOperation too.
+        """
+        entry = charge_entry(
+            quote(operation, params),
+            idempotency_key=idempotency_key,
+            attributed_to=attributed_to,
+            metadata=metadata,
+        )
+        return post_hold(self._payer(), entry, ttl) if entry else None
+
+    def spending_credits_on(
+        self,
+        operation: Any,
+        /,
+        *,
+        ttl: datetime.timedelta | None = None,
+        idempotency_key: str | None = None,
+        attributed_to: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **params: Any,
+    ) -> SpendingBlock:
+        """Charge `operation` around work: a context manager, an async one, or a decorator of either.
+
+        See `usage_credits.charging.SpendingBlock`; `with … as charge` yields a `Charge`. Raises InvalidOperation now,
+        and InsufficientCredits when the block is entered.
+        """
+        options = ChargeOptions(
+            idempotency_key=idempotency_key, attributed_to=attributed_to, metadata=metadata
+        )
+        return SpendingBlock(self._payer, quote(operation, params), ttl, options)
 
     def _payer(self) -> Wallet:
         wallet = self.credit_wallet
@@ -208,16 +266,6 @@ def create_wallet_with_owner(
             start_plan(instance, free_plan)
 
 
-def category_of_grant(reason: object) -> str:
-    """Return the category that a grant's reason stands for; letter case does not matter."""
-    folded = str(reason or "").casefold()
-    if folded == "signup":
-        return categories.SIGNUP_BONUS
-    if folded == "referral":
-        return categories.REFERRAL_BONUS
-    return categories.BONUS if "bonus" in folded else categories.MANUAL_ADJUSTMENT
-
-
 def _with_reason(metadata: Mapping[str, Any] | None, reason: object) -> Mapping[str, Any] | None:
     if reason is None or not (metadata is None or isinstance(metadata, Mapping)):
         return metadata
@@ -247,16 +295,3 @@ def with_credits(queryset: models.QuerySet[Owner], asset: str | None = None) -> 
     missing = Value(seeded if options.auto_create else None, output_field=BigIntegerField())
     annotated: Any = queryset.annotate(credits_now=Coalesce(credits_now, missing))
     return cast("models.QuerySet[Owner]", annotated)
-
-
-def detach_owner(owner: models.Model) -> int:
-    """Part the owner's wallets from it, so that its row can be erased, and return how many there were.
-
-    The wallets name no owner any more; the ledger and all metadata stay as they are. Commits with the caller's
-    transaction. Raises InvalidValue for an owner that is not saved.
-    """
-    if owner._state.adding or owner.pk is None:
-        raise InvalidValue("owner", f"an unsaved {type(owner).__name__} has no wallets.")
-    using = router.db_for_write(Wallet, instance=owner)
-    with transaction.atomic(using=using):
-        return wallets_of(owner, using).update(owner_type=None, owner_id=None)

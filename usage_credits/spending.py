@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from django.utils import timezone
 
@@ -15,6 +15,12 @@ from usage_credits.ledger.debits import debit_entry
 from usage_credits.ledger.entries import DebitEntry
 from usage_credits.values import check_metadata
 from usage_credits.version import __version__
+
+
+class ChargeOptions(TypedDict, total=False):
+    idempotency_key: str | None
+    attributed_to: str | None
+    metadata: Mapping[str, Any] | None
 
 
 def quote(name: object, params: Mapping[str, Any]) -> Quote:
@@ -32,24 +38,28 @@ def quote(name: object, params: Mapping[str, Any]) -> Quote:
 
 def charge_entry(
     quoted: Quote,
-    *,
-    idempotency_key: str | None = None,
-    attributed_to: str | None = None,
-    metadata: Mapping[str, Any] | None = None,
+    **options: Unpack[ChargeOptions],
 ) -> DebitEntry | None:
     """Return the debit that charges the quoted price; None for a free operation, which posts nothing.
 
-    Its metadata holds `operation, cost, params, metadata, executed_at, version`; the caller's `metadata` is laid over
-    the operation's own inside `metadata` and can overwrite none of the others. Raises InvalidValue, for a free
-    operation too.
+    Otherwise as `audited_entry`; raises InvalidValue for a free operation too.
     """
-    caller = check_metadata(metadata)
+    checked = audited_entry(quoted, **options)
+    return checked if quoted.price else None
+
+
+def audited_entry(quoted: Quote, **options: Unpack[ChargeOptions]) -> DebitEntry:
+    """Return the debit that charges the quoted price, of 1 where that is 0.
+
+    Its metadata holds `operation, cost, params, metadata, executed_at, version`; the caller's `metadata` is laid over
+    the operation's own inside `metadata` and can overwrite none of the others. Raises InvalidValue.
+    """
+    caller = check_metadata(options.get("metadata"))
     audit = quoted.audit(executed_at=timezone.now(), version=__version__)
-    checked = debit_entry(
+    return debit_entry(
         quoted.price or 1,
         category=OPERATION_CHARGE,
         metadata={**audit, "metadata": {**audit["metadata"], **caller}},
-        idempotency_key=idempotency_key,
-        attributed_to=attributed_to,
+        idempotency_key=options.get("idempotency_key"),
+        attributed_to=options.get("attributed_to"),
     )
-    return checked if quoted.price else None

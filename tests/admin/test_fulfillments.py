@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.admin.browsing import list_url, page_url, rows_listed, staff_client, statements_for
-from tests.admin.rows import make_debt
+from tests.admin.rows import make_debt, make_fulfillment
 from tests.billing.fulfilling import START, amounts_awarded, at, make_grant, make_subscription
 from tests.billing.shopping import announce, charge_of, check_out
 from tests.billing.subscribing import stripe_at, subscribe
@@ -219,8 +219,9 @@ def dates_shown(client: Client, fulfillment: Fulfillment) -> list[str]:
 
 
 def test_claims_are_shown_with_fulfillment_and_wallet(admin_client: Client) -> None:
-    claim = make_debt()
-    fulfillment, wallet = claim.fulfillment, claim.wallet
+    fulfillment = make_fulfillment()
+    claim = make_debt(fulfillment)
+    wallet = claim.wallet
     type(wallet).objects.filter(pk=wallet.pk).update(claims=9)
     for url in (page_url(fulfillment), list_url(Fulfillment), page_url(wallet), list_url(type(wallet))):
         assert ">9<" in admin_client.get(url).content.decode()

@@ -15,6 +15,7 @@ from django.utils import timezone
 from tests.admin import rows
 from tests.admin.browsing import list_url, page_url, rows_listed, staff_client, statements_for
 from tests.factories import TeamFactory, days, lot_of, make_user, make_wallet, stored
+from usage_credits import detach_owner
 from usage_credits.admin import base
 from usage_credits.models import (
     Debt,
@@ -25,7 +26,6 @@ from usage_credits.models import (
     Transaction,
     Wallet,
 )
-from usage_credits.owners import detach_owner
 
 pytestmark = pytest.mark.django_db
 

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from tests.app.models import Newcomer
 from usage_credits import InsufficientCredits
 from usage_credits.billing.fulfillment import Fulfilled, fulfill_due
-from usage_credits.models import Wallet
+from usage_credits.models import Transaction, Transfer, Wallet
 
 
 def debit_repeatedly(wallet_id: int, times: int, amount: int) -> list[str]:
@@ -64,6 +64,34 @@ def open_wallet_inside_a_transaction(owner_id: int) -> tuple[int, int]:
     return wallet.pk, owner.pk
 
 
+def transfer_repeatedly(from_id: int, to_id: int, times: int, amount: int) -> list[str]:
+    sender, receiver = Wallet.objects.get(pk=from_id), Wallet.objects.get(pk=to_id)
+    outcomes = []
+    for _ in range(times):
+        try:
+            sender.transfer_to(receiver, amount)
+            outcomes.append("moved")
+        except InsufficientCredits:
+            outcomes.append("refused")
+        except Exception as error:
+            outcomes.append(f"{type(error).__name__}: {error}")
+    return outcomes
+
+
+def transfer_under_one_key(from_id: int, to_id: int, key: str) -> tuple[int, bool]:
+    sender, receiver = Wallet.objects.get(pk=from_id), Wallet.objects.get(pk=to_id)
+    moved = sender.transfer_to(receiver, 10, idempotency_key=key)
+    return moved.pk, moved.replayed
+
+
+def reverse_row(row_id: int) -> list[tuple[int, bool]]:
+    return [(row.pk, row.replayed) for row in Transaction.objects.get(pk=row_id).reverse()]
+
+
+def reverse_transfer(transfer_id: int) -> list[tuple[int, bool]]:
+    return [(row.pk, row.replayed) for row in Transfer.objects.get(pk=transfer_id).reverse()]
+
+
 def spend_repeatedly(user_id: int, times: int) -> list[str]:
     user = get_user_model().objects.get(pk=user_id)
     outcomes = []
@@ -100,6 +128,47 @@ def fulfill_until_killed(batch_size: int, batches: int, marker: str) -> None:
 
     with connection.execute_wrapper(die):
         sum(awarding, Fulfilled())
+
+
+def spend_in_a_block(user_id: int, amount: int) -> str:
+    """Work for a while in a block that is charged `amount`; answer "paid" or "refused before the work"."""
+    user = get_user_model().objects.get(pk=user_id)
+    started = False
+    try:
+        # An image of so many megabytes costs 10 more.
+        with user.spending_credits_on("img", mb=amount - 10):
+            started = True
+            time.sleep(0.5)
+    except InsufficientCredits:
+        return "refused after the work" if started else "refused before the work"
+    return "paid"
+
+
+def die_in_a_block(user_id: int) -> None:
+    """Be killed in the middle of work that is charged for."""
+    user = get_user_model().objects.get(pk=user_id)
+    with user.spending_credits_on("report"):
+        get_user_model().objects.filter(pk=user_id).update(first_name="worked")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hold_repeatedly(wallet_id: int, times: int, amount: int) -> int:
+    """Hold and, by turns, capture, capture in part, or release; answer what was charged."""
+    wallet = Wallet.objects.get(pk=wallet_id)
+    charged = 0
+    for number in range(times):
+        try:
+            held = wallet.hold(amount)
+        except InsufficientCredits:
+            continue
+        match number % 3:
+            case 0:
+                charged -= held.capture().amount
+            case 1:
+                charged -= held.capture(1, final=True).amount
+            case _:
+                held.release()
+    return charged
 
 
 def fulfill_beside(batch_size: int, marker: str) -> Fulfilled:

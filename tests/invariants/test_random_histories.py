@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 
 from tests.app.models import User
 from tests.factories import configured, make_user
-from usage_credits import IdempotencyConflict, InsufficientCredits, InvalidValue, with_credits
+from usage_credits import IdempotencyConflict, InsufficientCredits, InvalidValue, ledger_stats, with_credits
 from usage_credits.billing.refunds import Returned, settle_pack
 from usage_credits.ledger.expiry import book_expired
 from usage_credits.ledger.verification import verify
@@ -166,6 +166,24 @@ class RandomHistory(RuleBasedStateMachine):
                     self.wallet.debit(amount, idempotency_key=key)
                 assert refusal.value.available == max(self.model.balance(), 0)
 
+    @rule(
+        amounts=st.lists(AMOUNTS, max_size=4), negatives=st.booleans(), mode=st.sampled_from(["all", "each"])
+    )
+    def debit_many(self, amounts: list[int], negatives: bool, mode: Any) -> None:
+        with configured(ALLOW_NEGATIVE_BALANCE=negatives):
+            if mode == "all" and not negatives and sum(amounts) > max(self.model.balance(), 0):
+                with pytest.raises(InsufficientCredits) as refusal:
+                    self.wallet.debit_many(amounts)
+                assert refusal.value.required == sum(amounts)
+                return
+            results: Any = self.wallet.debit_many(amounts, mode=mode)
+        for amount, result in zip(amounts, results, strict=True):
+            if negatives or amount <= self.model.balance():
+                self.model.debit(amount)
+                self.posted(result, -amount, None)
+            else:
+                assert isinstance(result, InsufficientCredits)
+
     def posted(self, row: Any, amount: int, key: str | None, claimed: int = 0) -> None:
         balance = self.model.balance() + claimed
         assert (row.amount, row.replayed, row.balance_after) == (amount, False, balance)
@@ -202,6 +220,14 @@ class RandomHistory(RuleBasedStateMachine):
         assert self.user.credits == max(balance, 0)
         users: models.QuerySet[Any] = User.objects.filter(pk=self.user.pk)
         assert with_credits(users).get().credits_now == max(balance, 0)
+
+    @invariant()
+    def plans_and_figures_agree(self) -> None:
+        balance = self.model.balance()
+        assert ledger_stats(wallet=self.wallet).outstanding == balance
+        plan = self.wallet.plan_debit(7)
+        assert (plan.refused is None) == (balance >= 7)
+        assert plan.left == balance - (7 if balance >= 7 else 0)
 
     @invariant()
     def claims_agree(self) -> None:

@@ -7,13 +7,14 @@ import pytest
 import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from tests.app.models import User
-from tests.factories import add_history, add_lots, configured, days, make_user
+from tests.factories import add_history, add_lots, configured, days, make_user, make_wallet
 from usage_credits import InsufficientCredits
 from usage_credits.billing.refunds import Returned, settle_pack
 from usage_credits.ledger.verification import verify
-from usage_credits.models import Allocation, Fulfillment, Wallet
+from usage_credits.models import Allocation, Fulfillment, Transfer, Wallet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -54,6 +55,19 @@ def test_debit_that_empties_many_lots(wallet: Wallet, lots: int) -> None:
     add_lots(wallet, lots)
     assert count_statements(lambda: wallet.debit(lots)) == 8
     assert Allocation.objects.count() == lots
+    assert list(verify()) == []
+
+
+@pytest.mark.parametrize("mode", ["all", "each"])
+@pytest.mark.parametrize("items", [1, 500])
+def test_batch_of_debits(wallet: Wallet, items: int, mode: Any) -> None:
+    add_lots(wallet, 500)
+    keyed: list[Any] = [{"amount": 1, "idempotency_key": f"job {number}"} for number in range(items)]
+    assert count_statements(lambda: wallet.debit_many([1] * items, mode=mode)) == 8
+    wallet.credit(500)
+    assert count_statements(lambda: wallet.debit_many(keyed, mode=mode)) == 9
+    assert count_statements(lambda: wallet.debit_many(keyed, mode=mode)) == 4
+    assert wallet.balance == 1_000 - 2 * items
     assert list(verify()) == []
 
 
@@ -111,4 +125,23 @@ def test_credit_that_pays_many_claims(wallet: Wallet, claims: int) -> None:
     assert count_statements(lambda: wallet.credit(1_000)) == 11
     assert count_statements(lambda: wallet.credit(100)) == 7
     assert wallet.balance == 1_101 - 10 * claims
+    assert list(verify()) == []
+
+
+@pytest.mark.parametrize("lots", [2, 500])
+def test_transfer_and_reversal_of_many_lots(wallet: Wallet, lots: int) -> None:
+    other = make_wallet()
+    with configured(ALLOW_NEGATIVE_BALANCE=True):
+        for _ in range(3):
+            other.debit(1)
+    for number in range(lots):
+        wallet.credit(2, expires_at=timezone.now() + days(1 + number))
+    moved: list[Transfer] = []
+    assert count_statements(lambda: moved.append(wallet.transfer_to(other, 2 * lots))) == 12
+    (transfer,) = moved
+    assert count_statements(transfer.reverse) == 16
+    assert count_statements(transfer.reverse) == 6
+    assert wallet.balance == 2 * lots
+    debit = wallet.debit(2 * lots)
+    assert count_statements(debit.reverse) == 10
     assert list(verify()) == []

@@ -171,6 +171,68 @@ FAULTS = {
         "or their wallets, expiries or open flags differ",
         lambda w: Lot.objects.filter(transaction=w.credit).update(is_open=False),
     ),
+    "held that no hold keeps": Fault(
+        "INV-3",
+        "wallet",
+        "open holds keep",
+        lambda w: w.run(f"UPDATE usage_credits_wallet SET held = held + 1 WHERE id = {w.wallet.pk}"),
+    ),
+    "captured that no row charges": Fault(
+        "INV-3",
+        "hold",
+        "its rows charge",
+        lambda w: w.run(
+            f"UPDATE usage_credits_hold SET captured = 1, amount = 6 WHERE id = {w.wallet.hold(5).pk}"
+        ),
+    ),
+    "hold that keeps too little": Fault(
+        "INV-3",
+        "hold",
+        "its rows charge",
+        lambda w: w.run(f"UPDATE usage_credits_heldlot SET amount = 4 WHERE hold_id = {w.wallet.hold(5).pk}"),
+    ),
+    "closed hold that still keeps something": Fault(
+        "INV-3",
+        "hold",
+        "its rows charge",
+        lambda w: w.run(
+            f"UPDATE usage_credits_hold SET is_open = NOT is_open WHERE id = {w.wallet.hold(5).pk}"
+        ),
+    ),
+    "open hold that keeps nothing": Fault(
+        "INV-3",
+        "hold",
+        "its rows charge",
+        lambda w: w.run(
+            f"UPDATE usage_credits_hold SET is_open = NOT is_open WHERE id = {w.wallet.hold(5).capture().hold_id}"
+        ),
+    ),
+    "hold on another wallet's lot": Fault(
+        "INV-3",
+        "hold",
+        "its rows charge",
+        lambda w: w.run(
+            f"UPDATE usage_credits_hold SET wallet_id = {w.other.pk} WHERE id = {w.wallet.hold(5).pk}"
+        ),
+    ),
+    "capture of another wallet's hold": Fault(
+        "INV-3",
+        "hold",
+        "its rows charge",
+        lambda w: w.run(
+            f"UPDATE usage_credits_hold SET wallet_id = {w.other.pk} "
+            f"WHERE id = {w.wallet.hold(5).capture().hold_id}"
+        ),
+    ),
+    "hold placed after the lot's expiry": Fault(
+        "INV-4",
+        "allocation",
+        "which had expired by then",
+        lambda w: w.run(
+            "UPDATE usage_credits_hold SET created_at = '2026-01-06 12:00:01' "
+            f"WHERE id = {w.wallet.hold(5).capture().hold_id}"
+        ),
+    ),
     "debit after the lot's expiry": Fault(
         "INV-4",
         "allocation",
@@ -215,6 +277,14 @@ FAULTS = {
         "with an overdraft of",
         lambda w: w.run(
             f"UPDATE usage_credits_transaction SET category = 'transfer_out' WHERE id = {w.overdrawn.pk}"
+        ),
+    ),
+    "capture into debt": Fault(
+        "INV-5",
+        "transaction",
+        "with an overdraft of",
+        lambda w: w.run(
+            f"UPDATE usage_credits_transaction SET hold_id = {w.wallet.hold(5).pk} WHERE id = {w.overdrawn.pk}"
         ),
     ),
     "alias of a key in use": Fault(
@@ -272,7 +342,7 @@ FAULTS = {
     "claim in another wallet": Fault(
         "INV-6",
         "debt",
-        "or its fulfillment is of another wallet",
+        "or its fulfillment or credit is of another wallet",
         lambda w: Debt.objects.create(
             wallet=w.other, fulfillment=w.sold, payment="pi:1", amount=5, open_amount=5
         ),
@@ -282,6 +352,86 @@ FAULTS = {
         "fulfillment",
         "were taken back of",
         lambda w: w.other.credit(50, category="bonus", fulfillment=w.sold),
+    ),
+    "award reversed twice": Fault(
+        "INV-6",
+        "fulfillment",
+        "were taken back of",
+        lambda w: (
+            w.sold.transactions.get(amount=50).reverse(),
+            w.run("UPDATE usage_credits_transaction SET amount = amount - 1 WHERE reverses_id IS NOT NULL"),
+        ),
+    ),
+    "claim of more than the credit": Fault(
+        "INV-6",
+        "debt",
+        "or its fulfillment or credit is of another wallet",
+        lambda w: Debt.objects.create(wallet=w.wallet, reverses=w.credit, amount=101, open_amount=101),
+    ),
+    "debit reversed by more than it took": Fault(
+        "INV-6",
+        "transaction",
+        "or the rows that reverse it are in another wallet",
+        lambda w: w.run(
+            f"UPDATE usage_credits_transaction SET reverses_id = {w.debit.pk} WHERE id = {w.credit.pk}"
+        ),
+    ),
+    "credit reversed and claimed": Fault(
+        "INV-6",
+        "transaction",
+        "or the rows that reverse it are in another wallet",
+        lambda w: (
+            w.credit.reverse(),
+            w.run(
+                f"UPDATE usage_credits_debt SET amount = 51, open_amount = 51 WHERE reverses_id = {w.credit.pk}"
+            ),
+        ),
+    ),
+    "reversal in another wallet": Fault(
+        "INV-6",
+        "transaction",
+        "or the rows that reverse it are in another wallet",
+        lambda w: w.run(
+            f"UPDATE usage_credits_transaction SET reverses_id = {w.credit.pk} WHERE id = {w.overdrawn.pk}"
+        ),
+    ),
+    "transfer of more than its legs": Fault(
+        "INV-8",
+        "transfer",
+        "or a leg is of another wallet or asset",
+        lambda w: (
+            w.wallet.transfer_to(w.other, 5),
+            w.run("UPDATE usage_credits_transfer SET amount = 6"),
+        ),
+    ),
+    "transfer of another asset": Fault(
+        "INV-8",
+        "transfer",
+        "or a leg is of another wallet or asset",
+        lambda w: (
+            w.wallet.transfer_to(w.other, 5),
+            w.run("UPDATE usage_credits_transfer SET asset = 'gems'"),
+        ),
+    ),
+    "transfer with a leg too many": Fault(
+        "INV-8",
+        "transfer",
+        "or a leg is of another wallet or asset",
+        lambda w: w.run(
+            "UPDATE usage_credits_transaction SET transfer_id = "
+            f"{w.wallet.transfer_to(w.other, 5).pk} WHERE id = {w.credit.pk}"
+        ),
+    ),
+    "transfer reversed on one side": Fault(
+        "INV-8",
+        "transfer",
+        "had expired",
+        lambda w: (
+            w.wallet.transfer_to(w.other, 5).reverse(),
+            w.run(
+                "UPDATE usage_credits_transaction SET reverses_id = NULL WHERE category = 'reversal' AND amount > 0"
+            ),
+        ),
     ),
 }
 

@@ -227,7 +227,7 @@ def _preview(fulfillment: Fulfillment, awarded: set[datetime.datetime], now: dat
     credits: list[int] = []
     failed = 0
     try:
-        for award in awards_due(Posting(wallet, now, []), fulfillment, awarded):
+        for award in awards_due(Posting(wallet, now, [], []), fulfillment, awarded):
             credits.append(award.amount)
     except UsageCreditsError:
         failed = 1

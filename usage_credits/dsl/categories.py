@@ -54,3 +54,13 @@ DEFAULT_CATEGORIES: Final[tuple[str, ...]] = (
     REVERSAL,
 )
 """Accepted in every project; ADDITIONAL_CATEGORIES adds to them and takes none away."""
+
+
+def category_of_grant(reason: object) -> str:
+    """Return the category that a grant's reason stands for; letter case does not matter."""
+    folded = str(reason or "").casefold()
+    if folded == "signup":
+        return SIGNUP_BONUS
+    if folded == "referral":
+        return REFERRAL_BONUS
+    return BONUS if "bonus" in folded else MANUAL_ADJUSTMENT

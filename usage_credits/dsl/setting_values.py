@@ -17,6 +17,9 @@ from usage_credits.values import check_amount, check_text
 TransferPolicy = Literal["preserve", "none"]
 """Whether transferred credits keep their expiry or lose it."""
 
+TRANSFER_POLICIES: Final = (*get_args(TransferPolicy), "fixed")
+"""Every policy that one transfer may have; a fixed expiry needs a date and so is no default."""
+
 Hook = Callable[..., Any] | str
 """A callable, or the dotted path under which it is imported on first use."""
 
@@ -80,6 +83,15 @@ def read_transfer_policy(value: object, key: str) -> TransferPolicy:
     if policy not in get_args(TransferPolicy):
         raise InvalidValue.of(key, value, '"preserve" or "none"')
     return cast(TransferPolicy, policy)
+
+
+def read_transfer_policies(value: object, key: str) -> tuple[str, ...]:
+    """Return some of "preserve", "none" and "fixed", given in any letter case."""
+    listed = value if isinstance(value, list | tuple) else ()
+    policies = tuple(item.strip().lower() if isinstance(item, str) else "" for item in listed)
+    if not policies or not set(policies) <= set(TRANSFER_POLICIES):
+        raise InvalidValue.of(key, value, 'a list of some of "preserve", "none" and "fixed"')
+    return tuple(dict.fromkeys(policies))
 
 
 def read_hook(value: object, key: str) -> Hook | None:

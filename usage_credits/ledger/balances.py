@@ -6,17 +6,20 @@ import datetime
 from typing import Any
 
 from django.db import router
-from django.db.models import BigIntegerField, F, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import BigIntegerField, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from usage_credits.exceptions import WalletNotFound
-from usage_credits.models import Allocation, Lot, Transaction, Wallet
+from usage_credits.models import Allocation, HeldLot, Lot, Transaction, Wallet
 from usage_credits.values import check_moment
 
 
 def signed_balance(moment: datetime.datetime) -> Any:
-    """Return the expression of a wallet's signed balance at `moment`, a present or future one."""
+    """Return the expression of a wallet's signed balance at `moment`, a present or future one.
+
+    What holds keep counts until they are captured or released, also of lots that have expired meanwhile (DEC-02).
+    """
     expired = Lot.objects.expired(moment).filter(wallet=OuterRef("pk")).order_by().values("wallet")
     return F("booked_balance") - _total(expired.values(total=Sum("remaining")))
 
@@ -49,18 +52,22 @@ def balance_at(wallet: Wallet, moment: datetime.datetime) -> int:
         return _one(wallets, signed_balance(moment))
     rows = Transaction.objects.filter(wallet=OuterRef("pk"), created_at__lte=moment)
     lots = rows.filter(lot__expires_at__lte=moment).order_by().values("wallet")
+    # What a hold charged or gave back later, it kept at that moment, as what it keeps still: so it had not expired.
     paid = (
-        Allocation.objects.filter(
-            debit__wallet=OuterRef("pk"), lot__expires_at__lte=moment, debit__created_at__lte=moment
-        )
+        Allocation.objects.filter(debit__wallet=OuterRef("pk"), lot__expires_at__lte=moment)
+        .filter(Q(debit__created_at__lte=moment) | Q(debit__hold__isnull=False))
         .order_by()
         .values("debit__wallet")
     )
+    held = HeldLot.objects.filter(
+        hold__wallet=OuterRef("pk"), hold__is_open=True, lot__expires_at__lte=moment
+    )
+    kept = held.order_by().values("hold__wallet")
     last = Coalesce(
         Subquery(rows.newest_first().values("balance_after")[:1]), 0, output_field=BigIntegerField()
     )
-    waiting = _total(lots.values(total=Sum("amount"))) - _total(paid.values(total=Sum("amount")))
-    return _one(wallets, last - waiting)
+    totals = [_total(rows.values(total=Sum("amount"))) for rows in (lots, paid, kept)]
+    return _one(wallets, last - totals[0] + totals[1] + totals[2])
 
 
 def _one(wallets: QuerySet[Wallet], expression: Any) -> int:

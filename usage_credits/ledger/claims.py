@@ -1,7 +1,8 @@
-"""Claims: what refunded payments could not take back, paid by the wallet's next credits, oldest first.
+"""Claims: what refunds and reversals could not take back, paid by the wallet's next credits, oldest first.
 
 Every row that takes credits back, or gives them back, carries the key `<payment>:clawback:<n>`; the payment is its
 provider's key ("pi:…" for packs, "in:…" for invoices). What a payment has taken so far is read off these rows.
+A reversal's rows carry no key: they link to the credit that they reverse, which is reversed once.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from django.db import router
 
-from usage_credits.dsl.categories import CREDIT_PACK_REFUND, REFUNDS, SUBSCRIPTION_REFUND
+from usage_credits.dsl.categories import CREDIT_PACK_REFUND, REFUNDS, REVERSAL, SUBSCRIPTION_REFUND
 from usage_credits.models import Debt, Fulfillment, FulfillmentKind, Transaction, Wallet
 
 _MARK = ":clawback:"
@@ -25,6 +26,12 @@ class Columns(TypedDict):
     category: str
     idempotency_key: str
     fulfillment: Fulfillment
+    metadata: dict[str, Any]
+
+
+class ReversalColumns(TypedDict):
+    category: str
+    reverses: Transaction
     metadata: dict[str, Any]
 
 
@@ -90,21 +97,28 @@ class Claims:
         self._wallet = wallet
         self._using = wallet._state.db or router.db_for_write(Wallet)
 
+    @property
+    def has_changes(self) -> bool:
+        """Tell whether there is anything to store."""
+        return bool(self.new or self.changed)
+
     @cached_property
     def open(self) -> list[Debt]:
         """The open claims, oldest first."""
         claims = Debt.objects.using(self._using).filter(wallet=self._wallet, open_amount__gt=0)
-        return list(claims.select_related("fulfillment").order_by("pk")) if self.total else []
+        return list(claims.select_related("fulfillment", "reverses").order_by("pk")) if self.total else []
 
     @cached_property
     def _taken(self) -> defaultdict[tuple[int, str], Taken]:
-        return taken_of({claim.fulfillment_id for claim in self.open}, self._using)
+        return taken_of({claim.fulfillment_id for claim in self.open if claim.fulfillment_id}, self._using)
 
-    def pay(self, claim: Debt, amount: int, now: datetime.datetime) -> Columns:
+    def pay(self, claim: Debt, amount: int, now: datetime.datetime) -> Columns | ReversalColumns:
         """Lower an open claim by what a credit pays of it, and return the columns of the row that does so."""
         self._set(claim, claim.open_amount - amount)
-        taken = self._taken[claim.fulfillment_id, claim.payment]
-        return taken.next(claim.fulfillment, claim.payment, amount, now, claim.metadata)
+        if claim.reverses is not None:
+            return {"category": REVERSAL, "reverses": claim.reverses, "metadata": claim.metadata}
+        sold, payment = cast(Fulfillment, claim.fulfillment), cast(str, claim.payment)
+        return self._taken[sold.pk, payment].next(sold, payment, amount, now, claim.metadata)
 
     def leave(self, fulfillment: Fulfillment, payment: str, amount: int, facts: dict[str, Any]) -> None:
         """Let a payment's claim be `amount` from now on; 0 closes it. The rows that pay it will carry `facts`."""
@@ -119,6 +133,13 @@ class Claims:
             claim.amount += max(amount - claim.open_amount, 0)
             claim.metadata = facts
             self._set(claim, amount)
+
+    def leave_for(self, credit: Transaction, amount: int, facts: dict[str, Any]) -> None:
+        """Claim `amount` of a credit that is being reversed. The rows that pay it will carry `facts`."""
+        self.total += amount
+        claim = Debt(wallet=self._wallet, reverses=credit, metadata=facts)
+        claim.amount = claim.open_amount = amount
+        self.new.append(claim)
 
     def _find(self, fulfillment: Fulfillment, payment: str) -> Debt | None:
         for claim in self.open:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import router
-from django.db.models import BigIntegerField, F, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import BigIntegerField, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from usage_credits import conf
@@ -45,12 +45,18 @@ class Clawback:
     ) -> Clawback:
         """Read the payment's awards and the rows that took of them; two statements."""
         using = post.wallet._state.db or router.db_for_write(Wallet)
-        reversals = Allocation.objects.filter(lot=OuterRef("pk"), debit__category=REVERSAL).order_by()
-        reversed_amount = reversals.values("lot").annotate(total=Sum("amount")).values("total")
+        reversals = Allocation.objects.filter(
+            Q(debit__reverses=None) | Q(debit__reverses=F("lot__transaction")),
+            lot=OuterRef("pk"),
+            debit__category=REVERSAL,
+        )
+        reversed_amount = reversals.order_by().values("lot").annotate(total=Sum("amount")).values("total")
         lots = Lot.objects.using(using).filter(wallet=post.wallet, transaction__in=awards.using(using))
         granted = lots.in_spending_order().values_list(
             "transaction",
-            F("amount") - Coalesce(Subquery(reversed_amount, output_field=BigIntegerField()), 0),
+            F("amount")
+            - Coalesce(Subquery(reversed_amount, output_field=BigIntegerField()), 0)
+            - Coalesce(F("transaction__claim__amount"), 0),
             "expires_at",
         )
         taken = taken_of([fulfillment.pk], using)[fulfillment.pk, payment]

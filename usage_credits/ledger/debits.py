@@ -47,7 +47,7 @@ def post_debit(wallet: Wallet, entry: DebitEntry) -> Transaction:
             replay = find_replay(post, entry)
             return replay or post.debit(entry, allow_negative=conf.current().allow_negative_balance)
     except InsufficientCredits as refusal:
-        _announce_refusal(wallet, entry, refusal)
+        announce_refusal(wallet, entry, refusal)
         raise
 
 
@@ -63,7 +63,8 @@ def debit_entry(amount: int, **options: Unpack[DebitOptions]) -> DebitEntry:
     )
 
 
-def _announce_refusal(wallet: Wallet, entry: DebitEntry, refusal: InsufficientCredits) -> None:
+def announce_refusal(wallet: Wallet, entry: DebitEntry, refusal: InsufficientCredits) -> None:
+    """Announce at once that the wallet could not pay `entry`."""
     figures = {"available": refusal.available, "required": refusal.required}
     announce_now(
         "insufficient_credits",

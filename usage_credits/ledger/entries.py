@@ -6,7 +6,7 @@ import datetime
 from dataclasses import dataclass, field
 from typing import Any
 
-from usage_credits.models import Fulfillment
+from usage_credits.models import Fulfillment, Transaction, Transfer
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,10 @@ class CreditEntry:
     cash_currency: str | None = None
     fulfillment: Fulfillment | None = None
     grid_date: datetime.datetime | None = None
+    transfer: Transfer | None = None
+    reverses: Transaction | None = None
+    priority: int = 0
+    scope: Any = None
 
 
 @dataclass(frozen=True)
@@ -35,5 +39,7 @@ class DebitEntry:
     idempotency_key: str | None = None
     attributed_to: str | None = None
     fulfillment: Fulfillment | None = None
+    transfer: Transfer | None = None
+    reverses: Transaction | None = None
     pays_first: frozenset[int] = frozenset()
     """The credits (transactions) whose lots pay before all others."""

@@ -7,42 +7,56 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.db import router, transaction
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
 from usage_credits.ledger.posting import Posting, lock_all, write
-from usage_credits.models import Fulfillment, Lot, Wallet
+from usage_credits.models import Fulfillment, Hold, Lot, Wallet
 
 
 @dataclass(frozen=True)
 class Expired:
-    """What one batch booked, or would book: wallets, lots, and the credits that were left of them."""
+    """What one batch booked, or would book: wallets, lots, the credits that were left of them, holds that it ended."""
 
     wallets: int = 0
     lots: int = 0
     credits: int = 0
+    holds: int = 0
 
 
 def count_expired(using: str | None = None) -> Expired:
-    """Return what waits to be booked now, in one statement."""
-    waiting = Lot.objects.using(using or router.db_for_read(Wallet)).expired(timezone.now())
-    totals = waiting.aggregate(
-        wallets=Count("wallet", distinct=True), lots=Count("pk"), credits=Sum("remaining")
+    """Return what waits to be booked now, in two statements; what holds give back is not counted beforehand."""
+    using, now = using or router.db_for_read(Wallet), timezone.now()
+    totals = (
+        Lot.objects.using(using)
+        .expired(now)
+        .aggregate(wallets=Count("wallet", distinct=True), lots=Count("pk"), credits=Sum("remaining"))
     )
-    return Expired(totals["wallets"], totals["lots"], totals["credits"] or 0)
+    return Expired(totals["wallets"], totals["lots"], totals["credits"] or 0, _overdue(using, now).count())
 
 
 def book_expired(*, batch_size: int = 500, using: str | None = None) -> Iterator[Expired]:
     """Post an expiration row for every expired lot, `batch_size` wallets at a time, yielding what each batch booked.
 
-    A batch locks its wallets in key order and commits by itself; when this is interrupted, the batches before stay
-    and the next run goes on. Balances as they are read do not change: expired lots had stopped counting before.
+    Releases the holds whose time is over, too: what they kept goes back to its lots, or is gone where those have
+    expired. A batch locks its wallets in key order and commits by itself; when this is interrupted, the batches
+    before stay and the next run goes on. Balances as they are read do not change: expired lots had stopped counting
+    before.
     """
     using = using or router.db_for_write(Wallet)
     after = 0
     while True:
-        waiting = Lot.objects.using(using).expired(timezone.now()).filter(wallet__gt=after)
-        pks = list(waiting.order_by("wallet").values_list("wallet", flat=True).distinct()[:batch_size])
+        now = timezone.now()
+        waiting = Lot.objects.using(using).expired(now), _overdue(using, now)
+        found = {
+            pk
+            for rows in waiting
+            for pk in rows.filter(wallet__gt=after)
+            .order_by("wallet")
+            .values_list("wallet", flat=True)
+            .distinct()[:batch_size]
+        }
+        pks = sorted(found)[:batch_size]
         if not pks:
             return
         yield _book(pks, using)
@@ -56,7 +70,16 @@ def _book(pks: list[int], using: str) -> Expired:
             post.book_expired()
         write(list(posts.values()), using)
     rows = [row for post in posts.values() for row in post.rows]
-    return Expired(len({row.wallet_id for row in rows}), len(rows), -sum(row.amount for row in rows))
+    return Expired(
+        wallets=len({row.wallet_id for row in rows}),
+        lots=len(rows),
+        credits=-sum(row.amount for row in rows),
+        holds=sum(len(post.holds.changed) for post in posts.values()),
+    )
+
+
+def _overdue(using: str, now: datetime.datetime) -> QuerySet[Hold]:
+    return Hold.objects.using(using).filter(is_open=True, expires_at__lte=now)
 
 
 def bring_forward(post: Posting, fulfillment: Fulfillment, moment: datetime.datetime) -> None:

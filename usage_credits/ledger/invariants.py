@@ -9,33 +9,26 @@ Lots and allocations are reached through transactions, whose index leads with th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from usage_credits.dsl.categories import (
     CREDIT_PACK_PURCHASE,
     CREDIT_PACK_REFUND,
     EXPIRATION,
     SUBSCRIPTION_REFUND,
+    TRANSFER_IN,
     TRANSFER_OUT,
 )
+from usage_credits.ledger.check import Check
+from usage_credits.ledger.hold_checks import HOLD_CHECKS
+from usage_credits.ledger.transfer_checks import TRANSFER_CHECKS
 
 CATEGORIES = {
     "expiration": EXPIRATION,
     "transfer_out": TRANSFER_OUT,
+    "transfer_in": TRANSFER_IN,
     "credit_pack_purchase": CREDIT_PACK_PURCHASE,
     "credit_pack_refund": CREDIT_PACK_REFUND,
     "subscription_refund": SUBSCRIPTION_REFUND,
 }
-
-
-@dataclass(frozen=True)
-class Check:
-    """A query whose every row breaks `invariant`; `problem` is a format string for its figures."""
-
-    invariant: str
-    table: str
-    problem: str
-    sql: str
 
 
 CHECKS = (
@@ -154,8 +147,9 @@ CHECKS = (
         FROM usage_credits_transaction d
         JOIN usage_credits_allocation a ON a.debit_id = d.id
         JOIN usage_credits_lot l ON l.id = a.lot_id
-        WHERE d.wallet_id BETWEEN %(first)s AND %(last)s
-          AND d.category <> %(expiration)s AND d.hold_id IS NULL AND l.expires_at <= d.created_at
+        LEFT JOIN usage_credits_hold h ON h.id = d.hold_id
+        WHERE d.wallet_id BETWEEN %(first)s AND %(last)s AND d.category <> %(expiration)s
+          AND ((h.id IS NULL AND l.expires_at <= d.created_at) OR l.expires_at < h.created_at)
         """,
     ),
     Check(
@@ -184,6 +178,7 @@ CHECKS = (
           AND (d.wallet_id <> a.wallet_id OR l.wallet_id <> a.wallet_id OR d.amount >= 0)
         """,
     ),
+    # What a hold keeps counts in the balance and may stand against a debt: charging it then shows the debt.
     Check(
         "INV-5",
         "transaction",
@@ -191,7 +186,8 @@ CHECKS = (
         """
         SELECT wallet_id, id, balance_before, balance_after, overdraft FROM usage_credits_transaction
         WHERE wallet_id BETWEEN %(first)s AND %(last)s AND amount < 0
-          AND ((balance_before >= 0 AND balance_after < 0 AND overdraft < -balance_after)
+          AND ((hold_id IS NULL AND category <> %(expiration)s
+                AND balance_before >= 0 AND balance_after < 0 AND overdraft < -balance_after)
                OR (overdraft > 0 AND (hold_id IS NOT NULL OR category IN (%(transfer_out)s, %(expiration)s))))
         """,
     ),
@@ -237,9 +233,9 @@ CHECKS = (
     Check(
         "INV-6",
         "fulfillment",
-        "{1} were taken back of {0} awarded, {2} more are claimed, or its rows are in another wallet",
+        "{1} were taken back of {0} awarded, {2} more are claimed, {3} reversed, or its rows are in another wallet",
         """
-        SELECT wallet_id, id, awarded, taken, claimed FROM (
+        SELECT wallet_id, id, awarded, taken, claimed, undone FROM (
             SELECT f.wallet_id, f.id,
                    (SELECT COALESCE(SUM(t.amount), 0) FROM usage_credits_transaction t
                     WHERE t.fulfillment_id = f.id AND t.amount > 0
@@ -249,10 +245,16 @@ CHECKS = (
                       AND t.category IN (%(credit_pack_refund)s, %(subscription_refund)s)) AS taken,
                    (SELECT COALESCE(SUM(d.open_amount), 0) FROM usage_credits_debt d
                     WHERE d.fulfillment_id = f.id) AS claimed,
+                   (SELECT COALESCE(-SUM(r.amount), 0)
+                    FROM usage_credits_transaction t JOIN usage_credits_transaction r ON r.reverses_id = t.id
+                    WHERE t.fulfillment_id = f.id AND t.amount > 0)
+                   + (SELECT COALESCE(SUM(d.open_amount), 0)
+                      FROM usage_credits_transaction t JOIN usage_credits_debt d ON d.reverses_id = t.id
+                      WHERE t.fulfillment_id = f.id) AS undone,
                    (SELECT COUNT(*) FROM usage_credits_transaction t
                     WHERE t.fulfillment_id = f.id AND t.wallet_id <> f.wallet_id) AS strays
             FROM usage_credits_fulfillment f WHERE f.wallet_id BETWEEN %(first)s AND %(last)s
-        ) fulfillments WHERE taken < 0 OR taken + claimed > awarded OR strays > 0
+        ) fulfillments WHERE taken < 0 OR taken + claimed + undone > awarded OR strays > 0
         """,
     ),
     Check(
@@ -271,12 +273,17 @@ CHECKS = (
     Check(
         "INV-6",
         "debt",
-        "of a claim of {0} there are {1} open, or its fulfillment is of another wallet",
+        "of a claim of {0} there are {1} open, or its fulfillment or credit is of another wallet",
         """
         SELECT d.wallet_id, d.id, d.amount, d.open_amount
-        FROM usage_credits_debt d JOIN usage_credits_fulfillment f ON f.id = d.fulfillment_id
+        FROM usage_credits_debt d
+        LEFT JOIN usage_credits_fulfillment f ON f.id = d.fulfillment_id
+        LEFT JOIN usage_credits_transaction r ON r.id = d.reverses_id
         WHERE d.wallet_id BETWEEN %(first)s AND %(last)s
-          AND (d.open_amount < 0 OR d.open_amount > d.amount OR d.wallet_id <> f.wallet_id)
+          AND (d.open_amount < 0 OR d.open_amount > d.amount OR d.wallet_id <> COALESCE(f.wallet_id, r.wallet_id)
+               OR d.amount > r.amount)
         """,
     ),
+    *HOLD_CHECKS,
+    *TRANSFER_CHECKS,
 )

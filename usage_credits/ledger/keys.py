@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from django.db.models import F
 
 from usage_credits.exceptions import IdempotencyConflict, InvalidValue
+from usage_credits.ledger import statements
 from usage_credits.ledger.entries import CreditEntry, DebitEntry
 from usage_credits.ledger.posting import Posting
 from usage_credits.models import KeyAlias, Transaction, Wallet
@@ -38,15 +39,38 @@ def find_replay(post: Posting, entry: CreditEntry | DebitEntry) -> Transaction |
     found = next((used[key] for key in keys if key in used), None)
     if found is None:
         return None
-    amount = entry.amount if isinstance(entry, CreditEntry) else -entry.amount
-    if (found.amount, found.category) != (amount, entry.category):
-        raise IdempotencyConflict(
-            f"The idempotency key {keys[0]!r} was used for {found.category} {found.amount:+d}, "
-            f"now it is given for {entry.category} {amount:+d}."
-        )
+    check_same(found, entry, keys[0])
     if entry.idempotency_key is not None and entry.idempotency_key not in used:
         post.alias(found, entry.idempotency_key)
     found.replayed = True
+    return found
+
+
+def check_same(found: Transaction, entry: CreditEntry | DebitEntry, key: str) -> None:
+    """Raise IdempotencyConflict where `found`, which used `key`, is not what `entry` would post."""
+    amount = entry.amount if isinstance(entry, CreditEntry) else -entry.amount
+    if (found.amount, found.category) != (amount, entry.category):
+        raise IdempotencyConflict(
+            f"The idempotency key {key!r} was used for {found.category} {found.amount:+d}, "
+            f"now it is given for {entry.category} {amount:+d}."
+        )
+
+
+def rows_by_key(post: Posting, entries: Iterable[DebitEntry]) -> dict[str, Transaction]:
+    """Return which of the entries' keys were used before, and for which row; one statement for thousands of keys."""
+    keys = list({entry.idempotency_key: None for entry in entries if entry.idempotency_key is not None})
+    used: dict[str, Transaction] = {}
+    size = statements.MAX_PARAMETERS // 3
+    for start in range(0, len(keys), size):
+        used |= _used(post.wallet, keys[start : start + size])
+    return used
+
+
+def find_by_key(wallet: Wallet, key: str | None) -> Transaction | None:
+    """Return the transaction that used `key` before in the wallet, as it is, marked as replayed. One statement."""
+    found = None if key is None else _used(wallet, [key]).get(key)
+    if found is not None:
+        found.replayed = True
     return found
 
 

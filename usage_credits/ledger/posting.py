@@ -27,9 +27,10 @@ from usage_credits.exceptions import (
 )
 from usage_credits.ledger import statements
 from usage_credits.ledger.claims import Claims
+from usage_credits.ledger.debts import Debts
 from usage_credits.ledger.entries import CreditEntry, DebitEntry
-from usage_credits.ledger.events import announce_posted
-from usage_credits.models import Allocation, KeyAlias, Lot, Transaction, Wallet
+from usage_credits.ledger.held import Holds, overdue_parts, write_parts
+from usage_credits.models import Allocation, HeldLot, KeyAlias, Lot, Transaction, Wallet
 from usage_credits.values import MAX_AMOUNT
 
 
@@ -42,19 +43,29 @@ def posting(wallet: Wallet, *, takes: bool = False) -> Iterator[Posting]:
     Joins the caller's transaction where there is one; the lock then lasts until that commits. A UsageCreditsError
     leaves the caller's transaction usable: it is raised before anything was written, past the atomic block.
     """
-    using = router.db_for_write(Wallet, instance=wallet)
+    with postings([wallet], taking=int(takes)) as [post]:
+        yield post
+
+
+@contextmanager
+def postings(wallets: Sequence[Wallet], *, taking: int) -> Iterator[list[Posting]]:
+    """Lock wallets in key order and yield their Postings, as given; the first `taking` take credits. See `posting`."""
+    using = router.db_for_write(Wallet, instance=wallets[0])
     refusal: UsageCreditsError | None = None
     with transaction.atomic(using=using, savepoint=False):
         try:
-            locked = _lock(wallet, using)
+            locked = _lock(wallets, using)
             now = timezone.now()
-            lots = Lot.objects.using(using).filter(wallet=locked).in_spending_order()
-            post = Posting(locked, now, lots.open() if takes else lots.expired(now))
-            yield post
+            posts = []
+            for number, wallet in enumerate(locked):
+                lots = Lot.objects.using(using).filter(wallet=wallet).in_spending_order()
+                known = lots.open() if number < taking else lots.expired(now)
+                posts.append(Posting(wallet, now, known, overdue_parts([wallet], now)))
+            yield posts
         except UsageCreditsError as error:
             refusal = error
         else:
-            write([post], using)
+            write(posts, using)
     if refusal is not None:
         raise refusal
 
@@ -73,30 +84,37 @@ def lock_all(
     lots = Lot.objects.using(using).filter(wallet__in=wallets).in_spending_order()
     for lot in lots.open() if takes else lots.expired(now):
         known[lot.wallet_id].append(lot)
-    return {wallet.pk: Posting(wallet, now, known[wallet.pk]) for wallet in wallets}
+    overdue: defaultdict[int, list[HeldLot]] = defaultdict(list)
+    for part in overdue_parts(wallets, now):
+        overdue[part.lot.wallet_id].append(part)
+    return {wallet.pk: Posting(wallet, now, known[wallet.pk], overdue[wallet.pk]) for wallet in wallets}
 
 
-def _lock(wallet: Wallet, using: str) -> Wallet:
-    if wallet.pk is None:
+def _lock(wallets: Sequence[Wallet], using: str) -> list[Wallet]:
+    if any(wallet.pk is None for wallet in wallets):
         raise InvalidValue("wallet", "an unsaved wallet has no ledger; save it first.")
-    (locked,) = statements.lock_wallets([wallet.pk], using) or (None,)
-    if locked is None:
-        raise WalletNotFound(f"There is no wallet {wallet.pk}.")
-    if Wallet._meta.get_field("owner").is_cached(wallet):
-        locked.owner = wallet.owner
-    return locked
+    found = {wallet.pk: wallet for wallet in statements.lock_wallets([one.pk for one in wallets], using)}
+    for wallet in wallets:
+        if wallet.pk not in found:
+            raise WalletNotFound(f"There is no wallet {wallet.pk}.")
+        if Wallet._meta.get_field("owner").is_cached(wallet):
+            found[wallet.pk].owner = wallet.owner
+    return [found[wallet.pk] for wallet in wallets]
 
 
 class Posting:
     """One wallet's rows in the making. Every row carries the same `now`, taken after the lock."""
 
-    def __init__(self, wallet: Wallet, now: datetime.datetime, open_lots: Iterable[Lot]) -> None:
-        """Start from the locked wallet and its open lots in spending order, which are read when first needed."""
+    def __init__(
+        self, wallet: Wallet, now: datetime.datetime, open_lots: Iterable[Lot], overdue: Iterable[HeldLot]
+    ) -> None:
+        """Start from the locked wallet; its open lots, in spending order, and overdue holds are read when needed."""
         self.wallet = wallet
         self.now = now
         self.balance = wallet.booked_balance
-        self.debt = wallet.debt
+        self.debts = Debts(wallet)
         self.claims = Claims(wallet)
+        self.holds = Holds(self, overdue)
         self.rows: list[Transaction] = []
         self.new_lots: list[Lot] = []
         self.used_lots: dict[int, Lot] = {}
@@ -107,18 +125,19 @@ class Posting:
     @cached_property
     def lots(self) -> list[Lot]:
         """The spendable lots in the order in which debits take them; what had expired is booked first (DEC-13)."""
-        lots = []
+        lots: list[Lot] = []
         for lot in self._open_lots:
             if lot.expires_at is not None and lot.expires_at <= self.now:
-                self._allocate(self._row(-lot.remaining, category=EXPIRATION), lot, lot.remaining)
+                self._expire(lot)
             else:
                 lots.append(lot)
+        self.holds.end_overdue(lots)
         return lots
 
     @property
     def available(self) -> int:
         """What can be spent now."""
-        return max(self._stock - self.debt, 0)
+        return max(self._stock - self.debts.total, 0)
 
     @property
     def _stock(self) -> int:
@@ -136,6 +155,23 @@ class Posting:
         if entry.expires_at is not None and entry.expires_at <= self.now:
             raise InvalidValue("expires_at", f"got {entry.expires_at.isoformat()}, it must be in the future.")
         lots = self.lots
+        lot = self._stock_up(entry)
+        self.settle_debts([lot])
+        if self.claims.total:
+            self._pay_claims(lot)
+        lots.append(lot)
+        return lot.transaction
+
+    def give_back(self, entry: CreditEntry) -> Transaction:
+        """Append a credit of what had been taken; one whose expiry has passed expires at once and settles nothing."""
+        if entry.expires_at is None or entry.expires_at > self.now:
+            return self.credit(entry)
+        self.book_expired()
+        lot = self._stock_up(entry)
+        self._expire(lot)
+        return lot.transaction
+
+    def _stock_up(self, entry: CreditEntry) -> Lot:
         row = self._row(
             entry.amount,
             category=entry.category,
@@ -146,6 +182,8 @@ class Posting:
             cash_currency=entry.cash_currency,
             fulfillment=entry.fulfillment,
             grid_date=entry.grid_date,
+            transfer=entry.transfer,
+            reverses=entry.reverses,
         )
         lot = Lot(
             wallet=self.wallet,
@@ -153,14 +191,11 @@ class Posting:
             amount=entry.amount,
             remaining=entry.amount,
             expires_at=entry.expires_at,
+            priority=entry.priority,
+            scope=entry.scope,
         )
         self.new_lots.append(lot)
-        if self.debt:
-            self._settle_debts(lot)
-        if self.claims.total:
-            self._pay_claims(lot)
-        lots.append(lot)
-        return row
+        return lot
 
     def debit(self, entry: DebitEntry, *, allow_negative: bool) -> Transaction:
         """Append a debit and what each lot pays of it; the rest, where negatives are allowed, becomes debt.
@@ -178,14 +213,15 @@ class Posting:
             idempotency_key=entry.idempotency_key,
             attributed_to=entry.attributed_to,
             fulfillment=entry.fulfillment,
+            transfer=entry.transfer,
+            reverses=entry.reverses,
             overdraft=overdraft,
         )
         left = entry.amount - overdraft
         for lot in self._in_order(entry):
-            if not left:
-                break
-            left -= self._allocate(row, lot, min(left, lot.remaining))
-        self.debt += overdraft
+            if left and lot.remaining:
+                left -= self._allocate(row, lot, min(left, lot.remaining))
+        self.debts.add(row, overdraft)
         return row
 
     def alias(self, row: Transaction, key: str) -> None:
@@ -203,38 +239,26 @@ class Posting:
             if paid:
                 self._allocate(self._row(-paid, **self.claims.pay(claim, paid, self.now)), lot, paid)
 
-    def _settle_debts(self, lot: Lot) -> None:
-        for debit_id, owed in self._open_debts():
-            if not lot.remaining:
-                break
-            paid = min(owed, lot.remaining)
-            self._allocate(Transaction(pk=debit_id), lot, paid)
-            self.debt -= paid
+    def settle_debts(self, lots: Iterable[Lot]) -> None:
+        """Let what is left of `lots` settle the wallet's debts, oldest first."""
+        for lot in lots if self.debts.total else ():
+            for debit, paid in self.debts.settle(lot.remaining):
+                self._allocate(debit, lot, paid)
 
-    def _open_debts(self) -> list[tuple[int, int]]:
-        """Return (debit id, open debt), oldest first.
-
-        Debts are settled oldest first, so the open ones are the latest overdrafts that add up to the wallet's debt.
-        """
-        debts: list[tuple[int, int]] = []
-        left = self.debt
-        overdrafts = (
-            self.wallet.transactions.filter(overdraft__gt=0).newest_first().values_list("pk", "overdraft")
-        )
-        for debit_id, overdraft in overdrafts.iterator(chunk_size=200):
-            debts.append((debit_id, min(overdraft, left)))
-            left -= debts[-1][1]
-            if not left:
-                break
-        return debts[::-1]
+    def _expire(self, lot: Lot) -> None:
+        self._allocate(self._row(-lot.remaining, category=EXPIRATION), lot, lot.remaining)
 
     def _allocate(self, debit: Transaction, lot: Lot, amount: int) -> int:
-        lot.remaining -= amount
-        lot.is_open = lot.remaining > 0
+        self.change(lot, -amount)
         self.allocations.append(Allocation(wallet=self.wallet, debit=debit, lot=lot, amount=amount))
+        return amount
+
+    def change(self, lot: Lot, amount: int) -> None:
+        """Add the signed `amount` to what remains of `lot`."""
+        lot.remaining += amount
+        lot.is_open = lot.remaining > 0
         if lot.pk is not None:
             self.used_lots[lot.pk] = lot
-        return amount
 
     def _row(self, amount: int, **columns: Any) -> Transaction:
         after = self.balance + amount
@@ -256,17 +280,19 @@ class Posting:
 def write(posts: Sequence[Posting], using: str) -> None:
     """Insert what the postings appended, update the projections, and announce each row once it is committed."""
     statements.insert([alias for post in posts for alias in post.aliases], using)
-    posts = [post for post in posts if post.rows or post.claims.new or post.claims.changed]
+    posts = [post for post in posts if post.rows or post.claims.has_changes or post.holds.has_changes]
+    statements.insert([hold for post in posts for hold in post.holds.new], using)
     statements.insert([row for post in posts for row in post.rows], using)
     statements.insert([lot for post in posts for lot in post.new_lots], using)
     statements.insert([allocation for post in posts for allocation in post.allocations], using)
     statements.update_lots([lot for post in posts for lot in post.used_lots.values()], using)
+    write_parts([post.holds for post in posts], using)
     for post in posts:
         wallet = post.wallet
-        wallet.booked_balance, wallet.debt, wallet.claims = post.balance, post.debt, post.claims.total
+        wallet.booked_balance, wallet.booked_held = post.balance, post.holds.total
+        wallet.debt, wallet.claims = post.debts.total, post.claims.total
     statements.insert([claim for post in posts for claim in post.claims.new], using)
     statements.update_claims([claim for post in posts for claim in post.claims.changed.values()], using)
     statements.update_wallets([post.wallet for post in posts], using)
     for post in posts:
-        for row in post.rows:
-            announce_posted(post.wallet, row)
+        post.holds.announce()

@@ -93,7 +93,7 @@ def update_claims(claims: Sequence[Debt], using: str) -> None:
 
 def update_wallets(wallets: Sequence[Wallet], using: str) -> None:
     """Store the wallets' projections after their postings."""
-    update(wallets, ["booked_balance", "debt", "claims"], using)
+    update(wallets, ["booked_balance", "booked_held", "debt", "claims"], using)
 
 
 def update(rows: Sequence[models.Model], names: Sequence[str], using: str) -> None:

@@ -111,3 +111,16 @@ def _create_wallet(owner: models.Model, asset: str, initial_balance: int | None)
                     )
                     post.credit(entry)
     return wallet
+
+
+def detach_owner(owner: models.Model) -> int:
+    """Part the owner's wallets from it, so that its row can be erased, and return how many there were.
+
+    The wallets name no owner any more; the ledger and all metadata stay as they are. Commits with the caller's
+    transaction. Raises InvalidValue for an owner that is not saved.
+    """
+    if owner._state.adding or owner.pk is None:
+        raise InvalidValue("owner", f"an unsaved {type(owner).__name__} has no wallets.")
+    using = router.db_for_write(Wallet, instance=owner)
+    with transaction.atomic(using=using):
+        return wallets_of(owner, using).update(owner_type=None, owner_id=None)

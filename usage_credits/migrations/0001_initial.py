@@ -542,6 +542,7 @@ class Migration(migrations.Migration):
                     usage_credits.models.fields.KeyField(
                         help_text="The refunded payment at its provider.",
                         max_length=255,
+                        null=True,
                         verbose_name="payment",
                     ),
                 ),
@@ -568,9 +569,20 @@ class Migration(migrations.Migration):
                 (
                     "fulfillment",
                     models.ForeignKey(
+                        null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="debts",
                         to="usage_credits.fulfillment",
+                    ),
+                ),
+                (
+                    "reverses",
+                    models.OneToOneField(
+                        help_text="The credit that was reversed after it was spent.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="claim",
+                        to="usage_credits.transaction",
                     ),
                 ),
                 (
@@ -931,8 +943,16 @@ class Migration(migrations.Migration):
             model_name="hold",
             index=models.Index(
                 condition=models.Q(("is_open", True)),
-                fields=["expires_at"],
+                fields=["is_open", "expires_at", "wallet"],
                 name="usage_credits_holds_to_end",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="hold",
+            index=models.Index(
+                condition=models.Q(("is_open", True)),
+                fields=["wallet", "is_open", "expires_at"],
+                name="usage_credits_open_holds",
             ),
         ),
         migrations.AddConstraint(
@@ -979,6 +999,21 @@ class Migration(migrations.Migration):
             model_name="debt",
             constraint=models.UniqueConstraint(
                 fields=("fulfillment", "payment"), name="usage_credits_one_claim_per_payment"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="debt",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("fulfillment__isnull", False), ("payment__isnull", False), ("reverses__isnull", True)
+                    ),
+                    models.Q(
+                        ("fulfillment__isnull", True), ("payment__isnull", True), ("reverses__isnull", False)
+                    ),
+                    _connector="OR",
+                ),
+                name="usage_credits_claim_of_one",
             ),
         ),
         migrations.AddConstraint(

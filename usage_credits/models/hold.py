@@ -9,10 +9,11 @@ from django.utils.translation import gettext_lazy as _
 
 from usage_credits.dsl.categories import MAX_CATEGORY
 from usage_credits.models.fields import KeyField, MetadataField
+from usage_credits.models.verbs import HoldVerbs
 from usage_credits.models.wallet import Wallet
 
 
-class Hold(models.Model):
+class Hold(HoldVerbs, models.Model):
     """State, changed under the wallet's lock only; what it keeps of which lot is in HeldLot."""
 
     wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="holds")
@@ -26,6 +27,9 @@ class Hold(models.Model):
     attributed_to = KeyField(_("attributed to"), max_length=255, null=True)
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
 
+    replayed = False
+    """True on the result of a call whose idempotency key had been used before: nothing was held by that call."""
+
     class Meta:
         verbose_name = _("hold")
         verbose_name_plural = _("holds")
@@ -37,11 +41,26 @@ class Hold(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["expires_at"], name="usage_credits_holds_to_end", condition=Q(is_open=True)),
+            # is_open leads for MySQL, which has no partial indexes and would otherwise walk every closed hold.
+            models.Index(
+                fields=["is_open", "expires_at", "wallet"],
+                name="usage_credits_holds_to_end",
+                condition=Q(is_open=True),
+            ),
+            models.Index(
+                fields=["wallet", "is_open", "expires_at"],
+                name="usage_credits_open_holds",
+                condition=Q(is_open=True),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"hold {self.pk} of {self.amount}"
+
+    @property
+    def left(self) -> int:
+        """Return what the hold keeps as long as it is open, as far as this instance knows."""
+        return self.amount - self.captured if self.is_open else 0
 
 
 class HeldLot(models.Model):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -10,11 +13,16 @@ from django.utils.translation import gettext_lazy as _
 from usage_credits.dsl.categories import MAX_CATEGORY
 from usage_credits.models.append_only import AppendOnlyModel, AppendOnlyQuerySet
 from usage_credits.models.fields import KeyField, MetadataField
+from usage_credits.models.verbs import TransferVerbs
 from usage_credits.models.wallet import Wallet
+
+if TYPE_CHECKING:
+    from usage_credits.models.transaction import Transaction, TransactionQuerySet
 
 
 class TransferQuerySet(AppendOnlyQuerySet["Transfer"]):
-    pass
+    def of_category(self, category: str) -> TransferQuerySet:
+        return self.filter(category=category)
 
 
 class ExpirationPolicy(models.TextChoices):
@@ -23,7 +31,7 @@ class ExpirationPolicy(models.TextChoices):
     FIXED = "fixed", _("expires at a given moment")
 
 
-class Transfer(AppendOnlyModel):
+class Transfer(TransferVerbs, AppendOnlyModel):
     """What moved between two wallets; its transactions are the legs. Inserted once, never changed."""
 
     from_wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="outgoing_transfers")
@@ -38,6 +46,9 @@ class Transfer(AppendOnlyModel):
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
 
     objects = TransferQuerySet.as_manager()
+
+    replayed = False
+    """True on the result of a call whose idempotency key had been used before: nothing was moved by that call."""
 
     class Meta(AppendOnlyModel.Meta):
         abstract = False
@@ -56,3 +67,33 @@ class Transfer(AppendOnlyModel):
 
     def __str__(self) -> str:
         return f"{self.amount} {self.asset} from wallet {self.from_wallet_id} to {self.to_wallet_id}"
+
+    @property
+    def outbound_transaction(self) -> Transaction:
+        """Return the sender's leg. One statement."""
+        legs: TransactionQuerySet = self.transactions.all()
+        return legs.debits().get()
+
+    @property
+    def inbound_transactions(self) -> TransactionQuerySet:
+        """Return the receiver's legs, one for each lot that arrived, in the order in which they came."""
+        legs: TransactionQuerySet = self.transactions.all()
+        return legs.credits().oldest_first()
+
+    @property
+    def inbound_transaction(self) -> Transaction | None:
+        """Return the receiver's leg, None where there are several. One statement."""
+        legs = list(self.inbound_transactions[:2])
+        return legs[0] if len(legs) == 1 else None
+
+    def clean(self) -> None:
+        """Refuse a transfer within one wallet, of nothing, or of an asset that either wallet has not."""
+        errors: dict[str, Any] = {}
+        if self.from_wallet_id == self.to_wallet_id:
+            errors["to_wallet"] = _("A transfer goes to another wallet.")
+        if type(self.amount) is int and self.amount < 1:
+            errors["amount"] = _("A transfer moves at least one credit.")
+        if not self.asset == self.from_wallet.asset == self.to_wallet.asset:
+            errors["asset"] = _("The transfer and both wallets have one asset.")
+        if errors:
+            raise ValidationError(errors)

@@ -7,12 +7,21 @@ imports the models.
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Unpack, cast, overload
 
 if TYPE_CHECKING:
+    from usage_credits.exceptions import UsageCreditsError
+    from usage_credits.ledger.account_statements import AccountStatement
+    from usage_credits.ledger.batches import DebitItem, Mode
     from usage_credits.ledger.credits import CreditOptions
     from usage_credits.ledger.debits import DebitOptions
+    from usage_credits.ledger.dry_runs import DryRun
+    from usage_credits.ledger.holds import CaptureOptions, HoldOptions
+    from usage_credits.ledger.transfers import TransferOptions
+    from usage_credits.models.hold import Hold
     from usage_credits.models.transaction import Transaction
+    from usage_credits.models.transfer import Transfer
     from usage_credits.models.wallet import Wallet
 
 
@@ -30,6 +39,34 @@ class WalletVerbs:
         from usage_credits.ledger.debits import debit
 
         return debit(cast("Wallet", self), amount, **options)
+
+    @overload
+    def debit_many(
+        self, items: Iterable[DebitItem | int], *, mode: Literal["all"] = "all"
+    ) -> list[Transaction]: ...
+    @overload
+    def debit_many(
+        self, items: Iterable[DebitItem | int], *, mode: Mode
+    ) -> Sequence[Transaction | UsageCreditsError]: ...
+    def debit_many(
+        self, items: Iterable[DebitItem | int], *, mode: Mode = "all"
+    ) -> Sequence[Transaction | UsageCreditsError]:
+        """Take many amounts under one lock, a result for each. See `usage_credits.ledger.batches.debit_many`."""
+        from usage_credits.ledger.batches import debit_many
+
+        return debit_many(cast("Wallet", self), items, mode=mode)
+
+    def transfer_to(self, other: Wallet, amount: int, **options: Unpack[TransferOptions]) -> Transfer:
+        """Move `amount` credits to `other` and return the transfer. See `usage_credits.ledger.transfers.transfer`."""
+        from usage_credits.ledger.transfers import transfer
+
+        return transfer(cast("Wallet", self), other, amount, **options)
+
+    def hold(self, amount: int, **options: Unpack[HoldOptions]) -> Hold:
+        """Reserve `amount` credits and return the hold. See `usage_credits.ledger.holds.hold`."""
+        from usage_credits.ledger.holds import hold
+
+        return hold(cast("Wallet", self), amount, **options)
 
     @property
     def balance(self) -> int:
@@ -53,6 +90,23 @@ class WalletVerbs:
 
         return balance_at(cast("Wallet", self), moment)
 
+    def plan_debit(self, amount: int) -> DryRun:
+        """Return what a debit of `amount` would do now. See `usage_credits.ledger.dry_runs.plan_debit`."""
+        from usage_credits.ledger.dry_runs import plan_debit
+
+        return plan_debit(cast("Wallet", self), amount)
+
+    def statement(
+        self,
+        *,
+        since: datetime.datetime | datetime.date | None = None,
+        until: datetime.datetime | datetime.date | None = None,
+    ) -> AccountStatement:
+        """Return the account of a period. See `usage_credits.ledger.account_statements.account_statement`."""
+        from usage_credits.ledger.account_statements import account_statement
+
+        return account_statement(cast("Wallet", self), since=since, until=until)
+
     def has_enough_balance(self, amount: Any) -> bool:
         """Tell whether `amount` can be spent now; False, never an error, for what is no whole number above 0."""
         return type(amount) is int and 0 < amount <= self.available
@@ -63,8 +117,41 @@ class WalletVerbs:
         return balance_and_held(cast("Wallet", self))
 
 
+class HoldVerbs:
+    """What one does with a hold."""
+
+    def extend(
+        self,
+        ttl: datetime.timedelta | None = None,
+        *,
+        until: datetime.datetime | datetime.date | None = None,
+    ) -> Hold:
+        """Let the hold stay open for longer and return it. See `usage_credits.ledger.holds.extend`."""
+        from usage_credits.ledger.holds import extend
+
+        return extend(cast("Hold", self), ttl, until=until)
+
+    def capture(self, amount: int | None = None, **options: Unpack[CaptureOptions]) -> Transaction:
+        """Charge `amount`, by default all that is left, and return the debit. See `ledger.holds.capture`."""
+        from usage_credits.ledger.holds import capture
+
+        return capture(cast("Hold", self), amount, **options)
+
+    def release(self) -> Hold:
+        """Give back what the hold still keeps and return it. See `usage_credits.ledger.holds.release`."""
+        from usage_credits.ledger.holds import release
+
+        return release(cast("Hold", self))
+
+
 class TransactionVerbs:
-    """What one asks of a transaction beyond its columns."""
+    """What one does with a transaction and asks of it beyond its columns."""
+
+    def reverse(self, *, reason: str | None = None) -> list[Transaction]:
+        """Undo the row by rows of its own and return them. See `usage_credits.ledger.reversals.reverse`."""
+        from usage_credits.ledger.reversals import reverse
+
+        return reverse(cast("Transaction", self), reason=reason)
 
     @property
     def description(self) -> str:
@@ -86,3 +173,13 @@ class TransactionVerbs:
         from usage_credits.ledger.descriptions import balance_after
 
         return balance_after(cast("Transaction", self))
+
+
+class TransferVerbs:
+    """What one does with a transfer."""
+
+    def reverse(self, *, reason: str | None = None) -> list[Transaction]:
+        """Undo both sides by rows of their own and return them. See `usage_credits.ledger.reversals`."""
+        from usage_credits.ledger.reversals import reverse_transfer
+
+        return reverse_transfer(cast("Transfer", self), reason=reason)

@@ -14,11 +14,11 @@ from usage_credits.management.progress import Progress
 
 
 class Command(BaseCommand):
-    """Post an expiration row for every expired lot; run it as often as you like, several at once if need be."""
+    """Post an expiration row for every expired lot and release overdue holds; run it as often as you like."""
 
     help = (
         "Book expired lots in the ledger and announce credits_expired for each, once. Balances as they are read do "
-        "not change: expired lots had stopped counting before."
+        "not change: expired lots had stopped counting before. Releases the holds whose time is over."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -31,19 +31,24 @@ class Command(BaseCommand):
         batch_size = arguments.batch_size(options)
         waiting = count_expired(using)
         if options["dry_run"]:
-            self.stdout.write(f"Would expire {_figures(waiting)}.")
+            self.stdout.write(f"Would expire {_figures(waiting)}.{_released(waiting)}")
             return
-        lots = wallets = credits = 0
+        lots = wallets = credits = holds = 0
         with Progress(self.stderr, waiting.lots, options["verbosity"]) as progress:
             for batch in book_expired(batch_size=batch_size, using=using):
                 lots += batch.lots
                 wallets += batch.wallets
                 credits += batch.credits
+                holds += batch.holds
                 progress.advance(batch.lots)
-        done = Expired(wallets=wallets, lots=lots, credits=credits)
-        self.stdout.write(self.style.SUCCESS(f"Expired {_figures(done)}."))
+        done = Expired(wallets=wallets, lots=lots, credits=credits, holds=holds)
+        self.stdout.write(self.style.SUCCESS(f"Expired {_figures(done)}.{_released(done)}"))
 
 
 def _figures(expired: Expired) -> str:
     lots, wallets = counted(expired.lots, "lot"), counted(expired.wallets, "wallet")
     return f"{lots} of {wallets}: {counted(expired.credits, 'credit')}"
+
+
+def _released(expired: Expired) -> str:
+    return f" Holds whose time was over: {expired.holds}." if expired.holds else ""

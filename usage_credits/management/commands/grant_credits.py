@@ -12,6 +12,7 @@ from django.db import models, router
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
+from usage_credits.dsl.categories import category_of_grant
 from usage_credits.dsl.wallet_options import clean_asset
 from usage_credits.exceptions import InvalidValue
 from usage_credits.ledger.credits import credit_entry
@@ -21,7 +22,6 @@ from usage_credits.ledger.wallets import asset_of
 from usage_credits.management import arguments, selection
 from usage_credits.management.arguments import counted
 from usage_credits.management.progress import Progress
-from usage_credits.owners import category_of_grant
 
 
 class Command(BaseCommand):

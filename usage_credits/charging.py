@@ -1,0 +1,184 @@
+"""Charge around work: hold the price, run the work, charge it only where the work succeeded."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+from asgiref.sync import sync_to_async
+from django.db import router, transaction
+
+from usage_credits.dsl.operations import Quote
+from usage_credits.exceptions import HoldNotOpen, IdempotencyConflict
+from usage_credits.ledger.debits import post_debit
+from usage_credits.ledger.entries import DebitEntry
+from usage_credits.ledger.holds import capture, post_hold, release
+from usage_credits.ledger.keys import find_by_key
+from usage_credits.models import Hold, Transaction, Wallet
+from usage_credits.spending import ChargeOptions, audited_entry
+from usage_credits.values import check_amount
+
+logger = logging.getLogger("usage_credits")
+
+Work = TypeVar("Work", bound=Callable[..., Any])
+
+
+class Charge:
+    """What a block will be charged: `amount` credits once it ends well, by default the price.
+
+    `hold` keeps the price meanwhile; None for free work, and where `idempotency_key` was used before: then
+    `transaction` is there from the start, with `replayed` set, and nothing more will be charged.
+    """
+
+    def __init__(self, wallet: Wallet, entry: DebitEntry, price: int, ttl: timedelta | None) -> None:
+        """Hold `price`, in a transaction of its own or the caller's; raises InsufficientCredits."""
+        self.transaction: Transaction | None = _find_charge(wallet, entry)
+        self.hold: Hold | None = None
+        self._wallet = wallet
+        self._entry = entry
+        self._amount = price
+        if price and self.transaction is None:
+            # The key is the charge's: where the work fails, the next attempt may hold again.
+            self.hold = post_hold(wallet, replace(entry, amount=price, idempotency_key=None), ttl)
+
+    @property
+    def amount(self) -> int:
+        """The credits that will be charged: set it to less or more than the price, or to 0 for nothing."""
+        return self._amount
+
+    @amount.setter
+    def amount(self, amount: int) -> None:
+        self._amount = check_amount(amount, minimum=0)
+
+    def settle(self) -> None:
+        """Charge `amount` now; raises InsufficientCredits, HoldNotOpen where the work outlasted the hold."""
+        if self.transaction is not None:
+            return
+        if self.hold is None:
+            if self._amount:
+                self.transaction = post_debit(self._wallet, replace(self._entry, amount=self._amount))
+            return
+        if not self._amount:
+            release(self.hold)
+            return
+        try:
+            key = self._entry.idempotency_key
+            self.transaction = capture(self.hold, self._amount, final=True, idempotency_key=key)
+        except IdempotencyConflict:
+            # Another attempt under the same key was charged while this one worked.
+            self.transaction = _find_charge(self._wallet, self._entry)
+            release(self.hold)
+
+    def give_up(self) -> None:
+        """Release the hold; where that fails, the hold's own end does it."""
+        if self.hold is None:
+            return
+        self.transaction = None
+        try:
+            release(self.hold)
+        except HoldNotOpen:
+            pass
+        except Exception:
+            logger.exception("The hold %s could not be released; it ends by itself", self.hold.pk)
+
+
+class SpendingBlock:
+    """Work that is charged where it succeeds: a context manager, an async one, and a decorator of either.
+
+    Enter it once; the decorator opens a block of its own for each call and returns what the function returns.
+    """
+
+    def __init__(
+        self, find_wallet: Callable[[], Wallet], quoted: Quote, ttl: timedelta | None, options: ChargeOptions
+    ) -> None:
+        """Take the price as it was quoted; nothing is held before the block is entered."""
+        self._find_wallet = find_wallet
+        self._quoted = quoted
+        self._ttl = ttl
+        self._options = options
+        self._block: AbstractContextManager[Charge] | None = None
+        self._charge: Charge | None = None
+
+    def __enter__(self) -> Charge:
+        self._block = self._run()
+        return self._block.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return cast("AbstractContextManager[Charge]", self._block).__exit__(kind, error, trace)
+
+    async def __aenter__(self) -> Charge:
+        self._charge = await sync_to_async(self._hold)()
+        return self._charge
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        charge = cast("Charge", self._charge)
+        if kind is not None:
+            await sync_to_async(charge.give_up)()
+            return
+        try:
+            await sync_to_async(self._settle)(charge)
+        except BaseException:
+            await sync_to_async(charge.give_up)()
+            raise
+
+    def __call__(self, work: Work) -> Work:
+        """Return `work` as a function that is charged for each call."""
+
+        @functools.wraps(work)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self._again():
+                return work(*args, **kwargs)
+
+        @functools.wraps(work)
+        async def call_async(*args: Any, **kwargs: Any) -> Any:
+            async with self._again():
+                return await work(*args, **kwargs)
+
+        return cast("Work", call_async if inspect.iscoroutinefunction(work) else call)
+
+    def _again(self) -> SpendingBlock:
+        return SpendingBlock(self._find_wallet, self._quoted, self._ttl, self._options)
+
+    def _hold(self) -> Charge:
+        entry = audited_entry(self._quoted, **self._options)
+        return Charge(self._find_wallet(), entry, self._quoted.price, self._ttl)
+
+    @contextmanager
+    def _run(self) -> Iterator[Charge]:
+        charge = self._hold()
+        try:
+            with transaction.atomic(using=router.db_for_write(Wallet)):
+                yield charge
+                charge.settle()
+        except BaseException:
+            charge.give_up()
+            raise
+
+    def _settle(self, charge: Charge) -> None:
+        with transaction.atomic(using=router.db_for_write(Wallet)):
+            charge.settle()
+
+
+def _find_charge(wallet: Wallet, entry: DebitEntry) -> Transaction | None:
+    """Return what was charged before under the entry's key; raise IdempotencyConflict if it was something else."""
+    found = find_by_key(wallet, entry.idempotency_key)
+    if found is None:
+        return None
+    operation = entry.metadata["operation"]
+    if found.amount > 0 or found.category != entry.category or found.metadata.get("operation") != operation:
+        raise IdempotencyConflict(
+            f"The idempotency key {entry.idempotency_key!r} was used for {found.category} {found.amount:+d}, "
+            f"now it is given for work on {operation}."
+        )
+    return found

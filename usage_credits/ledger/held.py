@@ -1,0 +1,190 @@
+"""What holds keep of a wallet's lots, within a posting: placed, captured, given back."""
+
+from __future__ import annotations
+
+import datetime
+from bisect import insort
+from collections.abc import Collection, Iterable, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from django.db import router
+
+from usage_credits.dsl.categories import EXPIRATION
+from usage_credits.exceptions import InsufficientCredits
+from usage_credits.ledger import statements
+from usage_credits.ledger.entries import DebitEntry
+from usage_credits.ledger.events import announce, announce_posted
+from usage_credits.models import Allocation, HeldLot, Hold, Lot, Transaction, Wallet
+
+if TYPE_CHECKING:
+    from usage_credits.ledger.posting import Posting
+
+RELEASED, RAN_OUT, NOT_NEEDED = "released", "expired", "captured"
+"""Why a hold gave something back: it was asked to, its time was over, its last capture left it."""
+
+_NEVER = datetime.datetime.max.replace(tzinfo=datetime.UTC)
+
+
+def overdue_parts(wallets: Collection[Wallet], now: datetime.datetime) -> Iterable[HeldLot]:
+    """Return what open holds keep whose time is over, hold by hold; one statement, none where nothing is held."""
+    holding = [wallet for wallet in wallets if wallet.booked_held]
+    if not holding:
+        return ()
+    using = holding[0]._state.db or router.db_for_write(Wallet)
+    parts = HeldLot.objects.using(using).filter(
+        hold__wallet__in=holding, hold__is_open=True, hold__expires_at__lte=now
+    )
+    return parts.select_related("hold", "lot").order_by("hold", "pk")
+
+
+class Holds:
+    """The holds of a wallet in a posting. Lots that a hold keeps nothing of any more are forgotten."""
+
+    def __init__(self, post: Posting, overdue: Iterable[HeldLot]) -> None:
+        """Start from the locked wallet; `total` is the sum of what open holds keep."""
+        self.total = post.wallet.booked_held
+        self.new: list[Hold] = []
+        self.new_parts: list[HeldLot] = []
+        self.changed: dict[int, Hold] = {}
+        self.parts: dict[int, HeldLot] = {}
+        self._post = post
+        self._overdue = overdue
+        self._events: list[tuple[int, str, dict[str, Any]]] = []
+
+    @property
+    def has_changes(self) -> bool:
+        """Tell whether there is anything to store."""
+        return bool(self.new or self.changed)
+
+    def end_overdue(self, lots: list[Lot]) -> None:
+        """Give back what overdue holds keep, into `lots`, the posting's lots in spending order."""
+        for _pk, parts in groupby(self._overdue, key=lambda part: part.hold_id):
+            kept = list(parts)
+            self.release(kept[0].hold, kept, RAN_OUT, lots)
+
+    def place(self, hold: Hold) -> Hold:
+        """Take what `hold` keeps out of the lots, in spending order; raises InsufficientCredits."""
+        available = self._post.available
+        if hold.amount > available:
+            raise InsufficientCredits(available, hold.amount)
+        left = hold.amount
+        for lot in self._post.lots:
+            taken = min(left, lot.remaining)
+            if taken:
+                self.new_parts.append(HeldLot(hold=hold, lot=lot, amount=taken))
+                self._post.change(lot, -taken)
+                left -= taken
+        self.total += hold.amount
+        self.new.append(hold)
+        self._tell("hold_placed", hold, hold.amount)
+        return hold
+
+    def capture(self, hold: Hold, parts: list[HeldLot], entry: DebitEntry, *, final: bool) -> Transaction:
+        """Append the debit that charges `hold`, paid by what it keeps, whether or not that has expired meanwhile.
+
+        What is beyond that is taken from the wallet; raises InsufficientCredits where it is not there. The last
+        capture gives back what is left.
+        """
+        kept = sum(part.amount for part in parts)
+        more, available = max(entry.amount - kept, 0), self._post.available
+        if more > available:
+            raise InsufficientCredits(kept + available, entry.amount)
+        row = self._post._row(
+            -entry.amount,
+            category=entry.category,
+            metadata=entry.metadata,
+            idempotency_key=entry.idempotency_key,
+            attributed_to=entry.attributed_to,
+            hold=hold,
+        )
+        self._pay(row, parts, entry.amount - more)
+        for lot in self._post.lots:
+            paid = min(more, lot.remaining)
+            more -= self._post._allocate(row, lot, paid) if paid else 0
+        hold.captured += entry.amount
+        self.changed[hold.pk] = hold
+        self._tell("hold_captured", hold, entry.amount, transaction=row)
+        if final or entry.amount >= kept:
+            self.release(hold, parts, NOT_NEEDED, self._post.lots)
+        return row
+
+    def release(self, hold: Hold, parts: Sequence[HeldLot], reason: str, lots: list[Lot]) -> None:
+        """Close `hold` and give what it keeps back to its lots; what has expired meanwhile is gone at once.
+
+        Debts are settled by what comes back, as by a credit.
+        """
+        hold.is_open = False
+        self.changed[hold.pk] = hold
+        listed = {lot.pk: lot for lot in lots}
+        known = {**self._post.used_lots, **listed}
+        returned = []
+        parts = [part for part in parts if part.amount]
+        left = sum(part.amount for part in parts)
+        for part in parts:
+            lot = known.get(part.lot_id, part.lot)
+            self._post.change(lot, part.amount)
+            if lot.expires_at is not None and lot.expires_at <= self._post.now:
+                row = self._post._row(-part.amount, category=EXPIRATION, hold=hold)
+                self._post._allocate(row, lot, part.amount)
+            else:
+                returned.append(lot)
+                if lot.pk not in listed:
+                    insort(lots, lot, key=_spending_order)
+            part.amount = 0
+            self.parts[part.pk] = part
+        self.total -= left
+        self._post.settle_debts(returned)
+        if left:
+            self._tell("hold_released", hold, left, reason=reason)
+
+    def announce(self) -> None:
+        """Announce the posting's rows and what became of its holds, in the order in which they came."""
+        post, told = self._post, 0
+        for rows, event, fields in self._events:
+            for row in post.rows[told:rows]:
+                announce_posted(post.wallet, row)
+            told = rows
+            announce(event, post.wallet, **fields)
+        for row in post.rows[told:]:
+            announce_posted(post.wallet, row)
+
+    def _pay(self, row: Transaction, parts: Sequence[HeldLot], amount: int) -> None:
+        self.total -= amount
+        for part in parts:
+            paid = min(amount, part.amount)
+            if paid:
+                part.amount -= paid
+                amount -= paid
+                self.parts[part.pk] = part
+                self._post.allocations.append(
+                    Allocation(wallet=self._post.wallet, debit=row, lot=part.lot, amount=paid)
+                )
+
+    def _tell(self, event: str, hold: Hold, amount: int, **fields: Any) -> None:
+        facts = {
+            "hold": hold,
+            "amount": amount,
+            "category": hold.category,
+            "operation": hold.metadata.get("operation"),
+            "metadata": hold.metadata,
+            **fields,
+        }
+        self._events.append((len(self._post.rows), event, facts))
+
+
+def write_parts(changes: Sequence[Holds], using: str) -> None:
+    """Store what became of the postings' holds; new ones have been inserted before what names them."""
+    statements.insert([part for holds in changes for part in holds.new_parts], using)
+    parts = [part for holds in changes for part in holds.parts.values()]
+    statements.update([part for part in parts if part.amount], ["amount"], using)
+    emptied = [part.pk for part in parts if not part.amount]
+    for start in range(0, len(emptied), statements.MAX_PARAMETERS):
+        batch = emptied[start : start + statements.MAX_PARAMETERS]
+        HeldLot.objects.using(using).filter(pk__in=batch).delete()
+    changed = [hold for holds in changes for hold in holds.changed.values()]
+    statements.update(changed, ["captured", "is_open", "expires_at"], using)
+
+
+def _spending_order(lot: Lot) -> tuple[int, datetime.datetime, float]:
+    return lot.priority, lot.expires_at or _NEVER, lot.pk or float("inf")
