@@ -18,7 +18,8 @@ from usage_credits.billing.manual_fulfillments import end_stopped
 from usage_credits.billing.rollovers import are_capped
 from usage_credits.billing.schedules import advance, awarded_dates, awards_due, record_failure
 from usage_credits.exceptions import UsageCreditsError
-from usage_credits.ledger.posting import Posting, lock_all, write
+from usage_credits.ledger.journal import lock_all, write
+from usage_credits.ledger.posting import Posting
 from usage_credits.ledger.statements import update
 from usage_credits.models import Fulfillment, Wallet
 from usage_credits.models.fulfillment import FulfillmentQuerySet

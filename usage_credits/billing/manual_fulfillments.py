@@ -14,7 +14,8 @@ from usage_credits.billing.awards import Award, announce_awards
 from usage_credits.billing.endings import end
 from usage_credits.billing.schedules import advance, awarded_dates, awards_due
 from usage_credits.exceptions import InvalidValue
-from usage_credits.ledger.posting import Posting, lock_all, posting, write
+from usage_credits.ledger.journal import lock_all, posting, write
+from usage_credits.ledger.posting import Posting
 from usage_credits.ledger.wallets import find_wallet
 from usage_credits.models import MANUAL_SOURCE, Fulfillment, Wallet
 

@@ -20,8 +20,9 @@ from usage_credits.dsl.packs import PURCHASE_TYPE, CreditPack
 from usage_credits.exceptions import UsageCreditsError
 from usage_credits.ledger.credits import credit_entry
 from usage_credits.ledger.events import announce
+from usage_credits.ledger.journal import posting
 from usage_credits.ledger.keys import find_replay
-from usage_credits.ledger.posting import Posting, posting
+from usage_credits.ledger.posting import Posting
 from usage_credits.ledger.wallets import find_wallet, open_wallet
 from usage_credits.models import (
     Fulfillment,

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 
 from usage_credits.dsl.categories import CREDIT_PACK_PURCHASE
 from usage_credits.ledger.clawbacks import Clawback
-from usage_credits.ledger.posting import posting
+from usage_credits.ledger.journal import posting
 from usage_credits.models import Fulfillment, Transaction
 
 logger = logging.getLogger("usage_credits")

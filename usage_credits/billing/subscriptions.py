@@ -14,7 +14,7 @@ from usage_credits.billing.subscription_records import is_older_copy
 from usage_credits.billing.subscription_reports import Change, Subscription, Term
 from usage_credits.billing.unpaid_periods import settle_payments
 from usage_credits.exceptions import UsageCreditsError
-from usage_credits.ledger.posting import posting
+from usage_credits.ledger.journal import posting
 from usage_credits.ledger.wallets import find_wallet, open_wallet
 from usage_credits.models import Fulfillment, NoticeReason, PaymentNotice, Wallet
 

@@ -11,7 +11,7 @@ from usage_credits.billing.subscription_records import INVOICE
 from usage_credits.billing.subscription_reports import Subscription
 from usage_credits.dsl.categories import SUBSCRIPTION_CREDITS, SUBSCRIPTION_REFUND, SUBSCRIPTION_SIGNUP_BONUS
 from usage_credits.ledger.clawbacks import Clawback
-from usage_credits.ledger.posting import posting
+from usage_credits.ledger.journal import posting
 from usage_credits.models import Debt, Fulfillment, Transaction
 
 logger = logging.getLogger("usage_credits")

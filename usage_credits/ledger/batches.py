@@ -11,8 +11,9 @@ from usage_credits.exceptions import InsufficientCredits, InvalidValue, UsageCre
 from usage_credits.ledger.debits import announce_refusal, debit_entry
 from usage_credits.ledger.entries import DebitEntry
 from usage_credits.ledger.events import announce_now
+from usage_credits.ledger.journal import posting
 from usage_credits.ledger.keys import check_same, rows_by_key
-from usage_credits.ledger.posting import Posting, posting
+from usage_credits.ledger.posting import Posting
 from usage_credits.models import Transaction, Wallet
 
 Mode = Literal["all", "each"]

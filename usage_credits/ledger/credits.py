@@ -12,8 +12,8 @@ from usage_credits.dsl.money import Money
 from usage_credits.exceptions import InvalidValue
 from usage_credits.ledger.categories import check_category
 from usage_credits.ledger.entries import CreditEntry
+from usage_credits.ledger.journal import posting
 from usage_credits.ledger.keys import check_key, check_keys, find_replay
-from usage_credits.ledger.posting import posting
 from usage_credits.models import Fulfillment, Transaction, Wallet
 from usage_credits.values import MAX_AMOUNT, check_amount, check_metadata, check_moment
 

@@ -11,8 +11,8 @@ from usage_credits.exceptions import InsufficientCredits
 from usage_credits.ledger.categories import check_category
 from usage_credits.ledger.entries import DebitEntry
 from usage_credits.ledger.events import announce_now
+from usage_credits.ledger.journal import posting
 from usage_credits.ledger.keys import check_key, find_replay
-from usage_credits.ledger.posting import posting
 from usage_credits.models import Fulfillment, Transaction, Wallet
 from usage_credits.values import check_amount, check_metadata
 

@@ -10,7 +10,8 @@ from django.db import router, transaction
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
-from usage_credits.ledger.posting import Posting, lock_all, write
+from usage_credits.ledger.journal import lock_all, write
+from usage_credits.ledger.posting import Posting
 from usage_credits.models import Fulfillment, Hold, Lot, Wallet
 
 

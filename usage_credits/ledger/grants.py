@@ -9,8 +9,8 @@ from django.db import models, router, transaction
 
 from usage_credits.exceptions import UsageCreditsError, WalletNotFound
 from usage_credits.ledger.entries import CreditEntry
+from usage_credits.ledger.journal import lock_all, write
 from usage_credits.ledger.keys import find_replay, wallets_that_used
-from usage_credits.ledger.posting import lock_all, write
 from usage_credits.ledger.wallets import asset_of, open_wallet, options_of, owner_type
 from usage_credits.models import Transaction, Wallet
 

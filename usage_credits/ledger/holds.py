@@ -21,8 +21,9 @@ from usage_credits.exceptions import (
 from usage_credits.ledger.debits import announce_refusal, debit_entry
 from usage_credits.ledger.entries import DebitEntry
 from usage_credits.ledger.held import RELEASED
+from usage_credits.ledger.journal import posting
 from usage_credits.ledger.keys import check_key, find_by_key
-from usage_credits.ledger.posting import Posting, posting
+from usage_credits.ledger.posting import Posting
 from usage_credits.models import HeldLot, Hold, Transaction, Wallet
 from usage_credits.values import check_amount, check_metadata, check_moment
 

@@ -1,105 +1,23 @@
 """The posting: everything that one write does to a wallet, worked out in memory under the wallet's lock.
 
-`posting(wallet)` locks the wallet, reads its open lots and hands out a `Posting`. Its verbs append rows, lots and
-allocations to it; when the block ends they are written by a number of statements that depends neither on the
-wallet's history nor on how many lots were touched. An error inside the block writes nothing.
+Its verbs append rows, lots and allocations; `usage_credits.ledger.journal` makes postings and writes them.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
-from django.db import router, transaction
-from django.utils import timezone
-
 from usage_credits.dsl.categories import EXPIRATION
-from usage_credits.exceptions import (
-    InsufficientCredits,
-    InvalidAmount,
-    InvalidValue,
-    UsageCreditsError,
-    WalletNotFound,
-)
-from usage_credits.ledger import statements
+from usage_credits.exceptions import InsufficientCredits, InvalidAmount, InvalidValue
 from usage_credits.ledger.claims import Claims
 from usage_credits.ledger.debts import Debts
 from usage_credits.ledger.entries import CreditEntry, DebitEntry
-from usage_credits.ledger.held import Holds, overdue_parts, write_parts
+from usage_credits.ledger.held import Holds
 from usage_credits.models import Allocation, HeldLot, KeyAlias, Lot, Transaction, Wallet
 from usage_credits.values import MAX_AMOUNT
-
-
-@contextmanager
-def posting(wallet: Wallet, *, takes: bool = False) -> Iterator[Posting]:
-    """Lock `wallet`, yield its Posting, and write it when the block ends.
-
-    A posting that `takes` credits reads all open lots; one that only adds some, just those that have expired.
-
-    Joins the caller's transaction where there is one; the lock then lasts until that commits. A UsageCreditsError
-    leaves the caller's transaction usable: it is raised before anything was written, past the atomic block.
-    """
-    with postings([wallet], taking=int(takes)) as [post]:
-        yield post
-
-
-@contextmanager
-def postings(wallets: Sequence[Wallet], *, taking: int) -> Iterator[list[Posting]]:
-    """Lock wallets in key order and yield their Postings, as given; the first `taking` take credits. See `posting`."""
-    using = router.db_for_write(Wallet, instance=wallets[0])
-    refusal: UsageCreditsError | None = None
-    with transaction.atomic(using=using, savepoint=False):
-        try:
-            locked = _lock(wallets, using)
-            now = timezone.now()
-            posts = []
-            for number, wallet in enumerate(locked):
-                lots = Lot.objects.using(using).filter(wallet=wallet).in_spending_order()
-                known = lots.open() if number < taking else lots.expired(now)
-                posts.append(Posting(wallet, now, known, overdue_parts([wallet], now)))
-            yield posts
-        except UsageCreditsError as error:
-            refusal = error
-        else:
-            write(posts, using)
-    if refusal is not None:
-        raise refusal
-
-
-def lock_all(
-    pks: Collection[int], using: str, *, takes: bool = False, skip_locked: bool = False
-) -> dict[int, Posting]:
-    """Lock many wallets in key order and return a Posting for each, to be stored together by `write`.
-
-    Called inside a transaction. As with `posting`, those that do not take credits know only what has expired.
-    `skip_locked` leaves out wallets that others hold, where the database can tell.
-    """
-    wallets = statements.lock_wallets(pks, using, skip_locked=skip_locked) if pks else []
-    now = timezone.now()
-    known: defaultdict[int, list[Lot]] = defaultdict(list)
-    lots = Lot.objects.using(using).filter(wallet__in=wallets).in_spending_order()
-    for lot in lots.open() if takes else lots.expired(now):
-        known[lot.wallet_id].append(lot)
-    overdue: defaultdict[int, list[HeldLot]] = defaultdict(list)
-    for part in overdue_parts(wallets, now):
-        overdue[part.lot.wallet_id].append(part)
-    return {wallet.pk: Posting(wallet, now, known[wallet.pk], overdue[wallet.pk]) for wallet in wallets}
-
-
-def _lock(wallets: Sequence[Wallet], using: str) -> list[Wallet]:
-    if any(wallet.pk is None for wallet in wallets):
-        raise InvalidValue("wallet", "an unsaved wallet has no ledger; save it first.")
-    found = {wallet.pk: wallet for wallet in statements.lock_wallets([one.pk for one in wallets], using)}
-    for wallet in wallets:
-        if wallet.pk not in found:
-            raise WalletNotFound(f"There is no wallet {wallet.pk}.")
-        if Wallet._meta.get_field("owner").is_cached(wallet):
-            found[wallet.pk].owner = wallet.owner
-    return [found[wallet.pk] for wallet in wallets]
 
 
 class Posting:
@@ -275,24 +193,3 @@ class Posting:
         self.balance = after
         self.rows.append(row)
         return row
-
-
-def write(posts: Sequence[Posting], using: str) -> None:
-    """Insert what the postings appended, update the projections, and announce each row once it is committed."""
-    statements.insert([alias for post in posts for alias in post.aliases], using)
-    posts = [post for post in posts if post.rows or post.claims.has_changes or post.holds.has_changes]
-    statements.insert([hold for post in posts for hold in post.holds.new], using)
-    statements.insert([row for post in posts for row in post.rows], using)
-    statements.insert([lot for post in posts for lot in post.new_lots], using)
-    statements.insert([allocation for post in posts for allocation in post.allocations], using)
-    statements.update_lots([lot for post in posts for lot in post.used_lots.values()], using)
-    write_parts([post.holds for post in posts], using)
-    for post in posts:
-        wallet = post.wallet
-        wallet.booked_balance, wallet.booked_held = post.balance, post.holds.total
-        wallet.debt, wallet.claims = post.debts.total, post.claims.total
-    statements.insert([claim for post in posts for claim in post.claims.new], using)
-    statements.update_claims([claim for post in posts for claim in post.claims.changed.values()], using)
-    statements.update_wallets([post.wallet for post in posts], using)
-    for post in posts:
-        post.holds.announce()

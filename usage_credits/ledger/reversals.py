@@ -11,8 +11,9 @@ from django.db.models import QuerySet, Sum
 from usage_credits.dsl.categories import EXPIRATION, REFUNDS, REVERSAL
 from usage_credits.exceptions import InvalidValue
 from usage_credits.ledger.entries import CreditEntry, DebitEntry
+from usage_credits.ledger.journal import posting, postings
 from usage_credits.ledger.parts import Part, parts_of
-from usage_credits.ledger.posting import Posting, posting, postings
+from usage_credits.ledger.posting import Posting
 from usage_credits.models import Allocation, Debt, Transaction, Transfer
 from usage_credits.values import check_text
 

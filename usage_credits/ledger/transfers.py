@@ -17,9 +17,10 @@ from usage_credits.ledger import statements
 from usage_credits.ledger.debits import announce_refusal
 from usage_credits.ledger.entries import CreditEntry, DebitEntry
 from usage_credits.ledger.events import announce
+from usage_credits.ledger.journal import postings
 from usage_credits.ledger.keys import check_key, find_replay
 from usage_credits.ledger.parts import Part, parts_of
-from usage_credits.ledger.posting import Posting, postings
+from usage_credits.ledger.posting import Posting
 from usage_credits.models import ExpirationPolicy, Transaction, Transfer, Wallet
 from usage_credits.values import check_amount, check_metadata, check_moment, check_text
 

@@ -11,7 +11,7 @@ from usage_credits.dsl.wallet_options import WalletOptions, clean_asset
 from usage_credits.exceptions import InvalidValue
 from usage_credits.ledger.balances import available_in
 from usage_credits.ledger.entries import CreditEntry
-from usage_credits.ledger.posting import posting
+from usage_credits.ledger.journal import posting
 from usage_credits.models import Wallet
 from usage_credits.values import check_amount
 
