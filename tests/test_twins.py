@@ -4,8 +4,8 @@ import contextvars
 import dataclasses
 import datetime
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, assert_type
 
 import pytest
 import time_machine
@@ -351,6 +351,25 @@ def test_owners_with_their_credits_are_listed_in_a_coroutine() -> None:
         return [listed_owner.credits_now async for listed_owner in found]  # type: ignore[attr-defined]
 
     assert async_to_sync(listed)() == [100]
+
+
+def test_twin_has_the_types_of_its_call() -> None:
+    owner = user()
+
+    async def spend() -> None:
+        wallet = await owner.awallet()
+        assert_type(wallet, Wallet)
+        assert_type(await owner.aspend_credits_on("mail"), Transaction | None)
+        assert_type(await owner.acredits(), int)
+        assert_type(await wallet.adebit(1, attributed_to="key_1"), Transaction)
+        assert_type(await wallet.adebit_many([1]), list[Transaction])
+        assert_type(await wallet.adebit_many([1], mode="each"), Sequence[Transaction | UsageCreditsError])
+        assert_type(await (await wallet.ahold(5)).arelease(), Hold)
+        assert_type(await usage_credits.astart_plan(owner, "pro"), Fulfillment)
+        assert_type(await usage_credits.astop_plan(owner, "pro"), Fulfillment | None)
+
+    async_to_sync(spend)()
+    assert owner.wallet().history().debits().count() == 4
 
 
 @pytest.mark.django_db(transaction=True)
