@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ from django.test import AsyncClient
 from tests.app.models import User
 from tests.factories import amounts_of, configured, make_user, names
 from tests.settings import USAGE_CREDITS
-from usage_credits import InsufficientCredits, Operation, signals
+from usage_credits import InsufficientCredits, InvalidValue, Operation, signals
 from usage_credits.charging import Charge
 from usage_credits.ledger.verification import verify
 from usage_credits.models import Hold
@@ -212,6 +212,46 @@ def test_hold_that_was_committed_is_released_when_the_task_is_cancelled() -> Non
     user, cancelling = make_user(100), Cancelling()
     with cancelling.after(signals.hold_placed):
         run_cancelled(user, cancelling)
+    assert_uncharged(user)
+
+
+async def streamed(user: User) -> AsyncGenerator[str, None]:
+    async with user.spending_credits_on("report"):
+        yield "first"
+        await asyncio.sleep(0)
+        yield "second"
+
+
+@pytest.mark.behaviour("SPD-08", "SPD-09")
+def test_stream_is_charged_once_it_was_read_to_its_end() -> None:
+    user = make_user(100)
+
+    async def main() -> None:
+        left = streamed(user)
+        assert await anext(left) == "first"
+        assert await user.acredits() == 75
+        await left.aclose()
+        assert await user.acredits() == 100
+        assert [part async for part in streamed(user)] == ["first", "second"]
+
+    async_to_sync(main)()
+    assert (amounts_of(user.wallet()), user.wallet().held) == ([100, -25], 0)
+
+
+@pytest.mark.behaviour("SPD-15")
+def test_generator_cannot_be_charged_for_its_call() -> None:
+    user = make_user(100)
+
+    def numbers() -> Iterator[int]:
+        yield 1
+
+    async def texts() -> AsyncGenerator[str, None]:
+        yield "a"
+
+    for work in (numbers, texts):
+        with pytest.raises(InvalidValue, match="generator") as refusal:
+            user.spending_credits_on("report")(work)
+        assert refusal.value.field == "work"
     assert_uncharged(user)
 
 

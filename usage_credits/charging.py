@@ -17,7 +17,7 @@ from asgiref.sync import sync_to_async
 from django.db import router, transaction
 
 from usage_credits.dsl.operations import Quote
-from usage_credits.exceptions import HoldNotOpen, IdempotencyConflict
+from usage_credits.exceptions import HoldNotOpen, IdempotencyConflict, InvalidValue
 from usage_credits.ledger.debits import post_debit
 from usage_credits.ledger.entries import DebitEntry
 from usage_credits.ledger.holds import capture, post_hold, release
@@ -134,7 +134,11 @@ class SpendingBlock:
         await self._to_its_end(self._settle if kind is None else self._give_up)
 
     def __call__(self, work: Work) -> Work:
-        """Return `work` as a function that is charged for each call."""
+        """Return `work` as a function that is charged for each call; raises InvalidValue for a generator function."""
+        if inspect.isgeneratorfunction(work) or inspect.isasyncgenfunction(work):
+            raise InvalidValue(
+                "work", "got a generator, whose work comes after its call: open the block inside it."
+            )
 
         @functools.wraps(work)
         def call(*args: Any, **kwargs: Any) -> Any:
