@@ -7,120 +7,38 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, TypeVar, cast
 
-from django.contrib.contenttypes.fields import GenericRelation
 from django.db import models, router, transaction
 from django.db.models import BigIntegerField, CharField, F, OuterRef, Subquery, Value
 from django.db.models.functions import Cast, Coalesce, Greatest
 from django.utils import timezone
 
-from usage_credits import conf
 from usage_credits.billing.plans import check_startable, start_plan
 from usage_credits.charging import SpendingBlock
 from usage_credits.dsl import categories
-from usage_credits.dsl.plans import SubscriptionPlan
-from usage_credits.dsl.wallet_options import WalletOptions
-from usage_credits.exceptions import WalletNotFound
 from usage_credits.ledger.balances import signed_balance
 from usage_credits.ledger.credits import credit_entry, post_credit
 from usage_credits.ledger.debits import post_debit
 from usage_credits.ledger.dry_runs import DryRun, dry_run, dry_run_without_wallet
 from usage_credits.ledger.holds import post_hold
-from usage_credits.ledger.wallets import (
-    asset_of,
-    find_available,
-    find_wallet,
-    open_wallet,
-    options_of,
-    owner_type,
-)
-from usage_credits.models import MANUAL_SOURCE, Fulfillment, FulfillmentKind, Hold, Transaction, Wallet
-from usage_credits.models.transaction import TransactionQuerySet
+from usage_credits.ledger.wallets import asset_of, options_of, owner_type_key
+from usage_credits.models import Hold, Transaction, Wallet
+from usage_credits.owner_wallets import OwnsWallets
 from usage_credits.spending import ChargeOptions, charge_entry, quote
+from usage_credits.twins import twin_method
 from usage_credits.values import check_metadata
 
 Owner = TypeVar("Owner", bound=models.Model)
 
 
-class HasWallet(models.Model):
+class HasWallet(OwnsWallets):
     """Mixin that gives a model's instances wallets of credits.
 
     `wallet_options` says what a new wallet starts with and whether it is created by itself. Deleting an owner deletes
     wallets without history and is refused (ProtectedError) once there is any; see `detach_owner`.
     """
 
-    wallet_options = WalletOptions()
-    _wallets = GenericRelation(Wallet, "owner_id", "owner_type")
-
     class Meta:
         abstract = True
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save the owner; a new one commits together with its wallet and its free plan."""
-        if not self._state.adding:
-            super().save(*args, **kwargs)
-            return
-        with transaction.atomic(using=kwargs.get("using") or router.db_for_write(type(self), instance=self)):
-            super().save(*args, **kwargs)
-
-    @property
-    def credits(self) -> int:
-        """Return what can be spent now, never negative. One statement; creates nothing.
-
-        A missing wallet reads as its initial balance where wallets are created automatically; otherwise raises
-        WalletNotFound.
-        """
-        available = find_available(self)
-        if available is not None:
-            return available
-        if self.wallet_options.auto_create:
-            return self.wallet_options.initial_balance
-        raise self._not_found()
-
-    @property
-    def credit_wallet(self) -> Wallet | None:
-        """Return the wallet of the default asset, created where missing; None where that is switched off."""
-        return self.wallet() if self.wallet_options.auto_create else self.find_wallet()
-
-    @property
-    def credit_history(self) -> TransactionQuerySet:
-        """Return the default wallet's transactions, oldest first; none without a wallet."""
-        wallet = self.find_wallet()
-        history: TransactionQuerySet = wallet.history() if wallet else Transaction.objects.none()
-        return history
-
-    @property
-    def credit_subscriptions(self) -> list[SubscriptionPlan]:
-        """Return the plans of the subscriptions that have not stopped.
-
-        Left out are plans that have gone from settings, and those without payment that wait for their start.
-        """
-        wallet = self.find_wallet()
-        if wallet is None:
-            return []
-        active = Fulfillment.objects.using(wallet._state.db).active().filter(wallet=wallet)
-        names = (
-            active.filter(kind=FulfillmentKind.SUBSCRIPTION)
-            .exclude(source=MANUAL_SOURCE, last_fulfilled_at=None, next_fulfillment_at__gt=timezone.now())
-            .order_by("pk")
-            .values_list("plan_name", flat=True)
-        )
-        plans = (conf.find_subscription_plan(name) for name in names)
-        return [plan for plan in plans if plan is not None]
-
-    def wallet(self, asset: str | None = None) -> Wallet:
-        """Return the wallet of `asset` (default: the default asset), created where it is missing.
-
-        Safe in a race and inside the caller's transaction. Raises InvalidValue for an owner that is not saved.
-        """
-        return open_wallet(self, asset)
-
-    def find_wallet(self, asset: str | None = None) -> Wallet | None:
-        """Return the wallet of `asset` (default: the default asset) or None; creates nothing. One statement."""
-        return find_wallet(self, asset)
-
-    def has_wallet(self, asset: str | None = None) -> bool:
-        """Tell whether there is a wallet of `asset`; creates nothing. One statement."""
-        return find_wallet(self, asset) is not None
 
     def give_credits(
         self,
@@ -236,17 +154,11 @@ class HasWallet(models.Model):
         )
         return SpendingBlock(self._payer, quote(operation, params), ttl, options)
 
-    def _payer(self) -> Wallet:
-        wallet = self.credit_wallet
-        if wallet is None:
-            raise self._not_found()
-        return wallet
-
-    def _not_found(self) -> WalletNotFound:
-        return WalletNotFound(
-            f"{type(self).__name__} {self.pk} has no {asset_of(self)} wallet and auto_create is off: "
-            "create one with .wallet()."
-        )
+    agive_credits = twin_method(give_credits)
+    ahas_enough_credits_to = twin_method(has_enough_credits_to)
+    aplan_spend_on = twin_method(plan_spend_on)
+    aspend_credits_on = twin_method(spend_credits_on)
+    ahold_credits_for = twin_method(hold_credits_for)
 
 
 def create_wallet_with_owner(
@@ -277,7 +189,8 @@ def with_credits(queryset: models.QuerySet[Owner], asset: str | None = None) -> 
     """Annotate each owner of `queryset` with `credits_now`, what it can spend now, in the same statement.
 
     An owner without a wallet gets its initial balance where wallets are created automatically, else None. Works for
-    integer and UUID keys on every database, as long as owners and wallets live in the same one.
+    integer and UUID keys on every database, as long as owners and wallets live in the same one. Builds a queryset and
+    reads nothing yet.
     """
     model = queryset.model
     options = options_of(model)
@@ -287,7 +200,7 @@ def with_credits(queryset: models.QuerySet[Owner], asset: str | None = None) -> 
         signed_balance(timezone.now()) - F("booked_held"), Value(0), output_field=BigIntegerField()
     )
     wallets = Wallet.objects.filter(
-        owner_type=owner_type(model, queryset.db),
+        owner_type=owner_type_key(model),
         owner_id=Cast(OuterRef("pk"), CharField(max_length=255)),
         asset=asset,
     )

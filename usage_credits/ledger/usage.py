@@ -16,6 +16,7 @@ from django.db.models.functions import TruncDate
 from usage_credits.dsl.categories import OPERATION_CHARGE
 from usage_credits.ledger.figures import SPENT, between, figures, scope
 from usage_credits.models import Wallet
+from usage_credits.twins import twin
 from usage_credits.values import check_text
 
 Moment = datetime.datetime | datetime.date | None
@@ -101,6 +102,9 @@ def usage_summary(
     return UsageSummary(tuple(UsageLine(*line) for line in lines))
 
 
+ausage_summary = twin(usage_summary)
+
+
 def key_spend(
     key: str,
     *,
@@ -119,3 +123,6 @@ def key_spend(
     rows = figures(wallets).filter(SPENT, between(since, until), Q(root_key=check_text(key, "key")))
     spent: int = rows.aggregate(spent=-Sum(F("amount")))["spent"] or 0
     return spent
+
+
+akey_spend = twin(key_spend)

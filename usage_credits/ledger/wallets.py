@@ -13,6 +13,7 @@ from usage_credits.ledger.balances import available_in
 from usage_credits.ledger.entries import CreditEntry
 from usage_credits.ledger.journal import posting
 from usage_credits.models import Wallet
+from usage_credits.twins import twin
 from usage_credits.values import check_amount
 
 
@@ -30,15 +31,26 @@ def asset_of(owner: models.Model | type[models.Model], asset: str | None = None)
 
 
 def owner_type(model: type[models.Model], using: str | None = None) -> ContentType:
-    """Return the content type that wallets of `model`'s instances carry.
+    """Return the content type that wallets of `model`'s instances carry."""
+    return ContentType.objects.db_manager(using).get_for_model(_root_of(model))
+
+
+def owner_type_key(model: type[models.Model]) -> models.Subquery:
+    """Return the key of `owner_type` as an expression, for a queryset that is built without asking the database."""
+    root = _root_of(model)._meta
+    types = ContentType.objects.filter(app_label=root.app_label, model=root.model_name)
+    return models.Subquery(types.values("pk"))
+
+
+def _root_of(model: type[models.Model]) -> type[models.Model]:
+    """Return the model that has the wallets of `model`'s instances.
 
     An owner reached through a proxy or a child of multi-table inheritance has the wallet of the first model that
     declares `wallet_options`, so that one person never has two.
     """
     concrete = model._meta.concrete_model or model
     declaring = [parent for parent in concrete._meta.get_parent_list() if hasattr(parent, "wallet_options")]
-    root = declaring[-1] if declaring else concrete
-    return ContentType.objects.db_manager(using).get_for_model(root)
+    return declaring[-1] if declaring else concrete
 
 
 def find_wallet(owner: models.Model, asset: str | None = None) -> Wallet | None:
@@ -124,3 +136,6 @@ def detach_owner(owner: models.Model) -> int:
     using = router.db_for_write(Wallet, instance=owner)
     with transaction.atomic(using=using):
         return wallets_of(owner, using).update(owner_type=None, owner_id=None)
+
+
+adetach_owner = twin(detach_owner)

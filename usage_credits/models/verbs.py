@@ -10,6 +10,10 @@ import datetime
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack, cast, overload
 
+from asgiref.sync import sync_to_async
+
+from usage_credits.twins import twin_method
+
 if TYPE_CHECKING:
     from usage_credits.exceptions import UsageCreditsError
     from usage_credits.ledger.account_statements import AccountStatement
@@ -111,6 +115,28 @@ class WalletVerbs:
         """Tell whether `amount` can be spent now; False, never an error, for what is no whole number above 0."""
         return type(amount) is int and 0 < amount <= self.available
 
+    acredit = twin_method(credit)
+    adebit = twin_method(debit)
+    adebit_many = twin_method(debit_many)
+    atransfer_to = twin_method(transfer_to)
+    ahold = twin_method(hold)
+    abalance_at = twin_method(balance_at)
+    aplan_debit = twin_method(plan_debit)
+    astatement = twin_method(statement)
+    ahas_enough_balance = twin_method(has_enough_balance)
+
+    async def abalance(self) -> int:
+        """Await `balance`, which is read in Django's thread."""
+        return await sync_to_async(lambda: self.balance)()
+
+    async def aheld(self) -> int:
+        """Await `held`, which is read in Django's thread."""
+        return await sync_to_async(lambda: self.held)()
+
+    async def aavailable(self) -> int:
+        """Await `available`, which is read in Django's thread."""
+        return await sync_to_async(lambda: self.available)()
+
     def _balances(self) -> tuple[int, int]:
         from usage_credits.ledger.balances import balance_and_held
 
@@ -143,6 +169,10 @@ class HoldVerbs:
 
         return release(cast("Hold", self))
 
+    aextend = twin_method(extend)
+    acapture = twin_method(capture)
+    arelease = twin_method(release)
+
 
 class TransactionVerbs:
     """What one does with a transaction and asks of it beyond its columns."""
@@ -152,6 +182,8 @@ class TransactionVerbs:
         from usage_credits.ledger.reversals import reverse
 
         return reverse(cast("Transaction", self), reason=reason)
+
+    areverse = twin_method(reverse)
 
     @property
     def description(self) -> str:
@@ -183,3 +215,5 @@ class TransferVerbs:
         from usage_credits.ledger.reversals import reverse_transfer
 
         return reverse_transfer(cast("Transfer", self), reason=reason)
+
+    areverse = twin_method(reverse)
