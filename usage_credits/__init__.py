@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     )
     from usage_credits.ledger.stats import ledger_stats
     from usage_credits.ledger.usage import key_spend, usage_summary
-    from usage_credits.ledger.wallets import detach_owner
-    from usage_credits.owners import HasWallet, with_credits
+    from usage_credits.ledger.wallets import detach_owner, with_credits
+    from usage_credits.owners import HasWallet
 
 _HOMES = {
     "billing.checkout": ("settle_checkout",),
@@ -63,10 +63,10 @@ _HOMES = {
         "UsageCreditsError",
         "WalletNotFound",
     ),
-    "ledger.wallets": ("detach_owner",),
+    "ledger.wallets": ("detach_owner", "with_credits"),
     "ledger.stats": ("ledger_stats",),
     "ledger.usage": ("key_spend", "usage_summary"),
-    "owners": ("HasWallet", "with_credits"),
+    "owners": ("HasWallet",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from django.contrib.contenttypes.fields import GenericRelation
 from django.db import models, router, transaction
-from django.db.models import BigIntegerField, CharField, F, OuterRef, Subquery, Value
-from django.db.models.functions import Cast, Coalesce, Greatest
 from django.utils import timezone
 
 from usage_credits import conf
@@ -20,7 +18,6 @@ from usage_credits.dsl import categories
 from usage_credits.dsl.plans import SubscriptionPlan
 from usage_credits.dsl.wallet_options import WalletOptions
 from usage_credits.exceptions import WalletNotFound
-from usage_credits.ledger.balances import signed_balance
 from usage_credits.ledger.credits import credit_entry, post_credit
 from usage_credits.ledger.debits import post_debit
 from usage_credits.ledger.dry_runs import DryRun, dry_run, dry_run_without_wallet
@@ -28,17 +25,14 @@ from usage_credits.ledger.holds import post_hold
 from usage_credits.ledger.wallets import (
     asset_of,
     find_available,
+    find_available_for,
     find_wallet,
     open_wallet,
-    options_of,
-    owner_type,
 )
 from usage_credits.models import MANUAL_SOURCE, Fulfillment, FulfillmentKind, Hold, Transaction, Wallet
 from usage_credits.models.transaction import TransactionQuerySet
-from usage_credits.spending import ChargeOptions, charge_entry, quote
+from usage_credits.spending import ChargeOptions, charge_entry, operation_named, quote
 from usage_credits.values import check_metadata
-
-Owner = TypeVar("Owner", bound=models.Model)
 
 
 class HasWallet(models.Model):
@@ -64,17 +58,19 @@ class HasWallet(models.Model):
 
     @property
     def credits(self) -> int:
-        """Return what can be spent now, never negative. One statement; creates nothing.
+        """Return what can be spent now, on whatever, never negative. One statement; creates nothing.
 
-        A missing wallet reads as its initial balance where wallets are created automatically; otherwise raises
-        WalletNotFound.
+        Counts all credits, those too that only some operations may spend; see `credits_for`. A missing wallet reads as
+        its initial balance where wallets are created automatically; otherwise raises WalletNotFound.
         """
-        available = find_available(self)
-        if available is not None:
-            return available
-        if self.wallet_options.auto_create:
-            return self.wallet_options.initial_balance
-        raise self._not_found()
+        return self._or_initial(find_available(self))
+
+    def credits_for(self, operation: Any, /) -> int:
+        """Return what can be spent on `operation` now, never negative. One statement; creates nothing.
+
+        Raises InvalidOperation, and WalletNotFound as `credits` does.
+        """
+        return self._or_initial(find_available_for(self, operation_named(operation).name))
 
     @property
     def credit_wallet(self) -> Wallet | None:
@@ -130,11 +126,14 @@ class HasWallet(models.Model):
         expires_at: datetime.datetime | datetime.date | None = None,
         metadata: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
+        priority: int = 0,
+        scope: Iterable[str | Enum] | None = None,
     ) -> Transaction:
         """Grant `amount` credits and return the transaction.
 
         `reason` chooses the category ("signup", "referral", anything with "bonus", else manual_adjustment) and is kept
-        in the metadata as given. Otherwise as `usage_credits.ledger.credits.credit`.
+        in the metadata as given. `scope` names operations of settings; others are refused (InvalidValue). Otherwise as
+        `usage_credits.ledger.credits.credit`.
         """
         reason = reason.value if isinstance(reason, Enum) else reason
         entry = credit_entry(
@@ -143,7 +142,10 @@ class HasWallet(models.Model):
             expires_at=expires_at,
             metadata=_with_reason(metadata, reason),
             idempotency_key=idempotency_key,
+            priority=priority,
+            scope=scope,
         )
+        conf.current().catalogue.check_scope(entry.scope)
         return post_credit(self._payer(), entry)
 
     def estimate_credits_to(self, operation: Any, /, **params: Any) -> int:
@@ -152,19 +154,19 @@ class HasWallet(models.Model):
 
     def has_enough_credits_to(self, operation: Any, /, **params: Any) -> bool:
         """Tell whether `operation` can be paid now. Raises InvalidOperation, also when the wallet is empty."""
-        price = quote(operation, params).price
-        return price == 0 or price <= self.credits
+        quoted = quote(operation, params)
+        return quoted.price == 0 or quoted.price <= self.credits_for(quoted.operation.name)
 
     def plan_spend_on(self, operation: Any, /, **params: Any) -> DryRun:
         """Return what charging `operation` would do now; see `usage_credits.ledger.dry_runs.DryRun`.
 
         Reads only. Raises InvalidOperation, and WalletNotFound as `credits` does.
         """
-        price = quote(operation, params).price
+        quoted = quote(operation, params)
         wallet = self.find_wallet()
         if wallet is None and self.wallet_options.auto_create:
-            return dry_run_without_wallet(self.wallet_options.initial_balance, price)
-        return dry_run(wallet or self._payer(), price)
+            return dry_run_without_wallet(self.wallet_options.initial_balance, quoted.price)
+        return dry_run(wallet or self._payer(), quoted.price, quoted.operation.name)
 
     def spend_credits_on(
         self,
@@ -236,6 +238,13 @@ class HasWallet(models.Model):
         )
         return SpendingBlock(self._payer, quote(operation, params), ttl, options)
 
+    def _or_initial(self, available: int | None) -> int:
+        if available is not None:
+            return available
+        if self.wallet_options.auto_create:
+            return self.wallet_options.initial_balance
+        raise self._not_found()
+
     def _payer(self) -> Wallet:
         wallet = self.credit_wallet
         if wallet is None:
@@ -271,27 +280,3 @@ def _with_reason(metadata: Mapping[str, Any] | None, reason: object) -> Mapping[
         return metadata
     kept = check_metadata({"reason": reason if isinstance(reason, str) else str(reason)}, "reason")
     return {**(metadata or {}), **kept}
-
-
-def with_credits(queryset: models.QuerySet[Owner], asset: str | None = None) -> models.QuerySet[Owner]:
-    """Annotate each owner of `queryset` with `credits_now`, what it can spend now, in the same statement.
-
-    An owner without a wallet gets its initial balance where wallets are created automatically, else None. Works for
-    integer and UUID keys on every database, as long as owners and wallets live in the same one.
-    """
-    model = queryset.model
-    options = options_of(model)
-    asset = asset_of(model, asset)
-    seeded = options.initial_balance if asset == asset_of(model) else 0
-    available = Greatest(
-        signed_balance(timezone.now()) - F("booked_held"), Value(0), output_field=BigIntegerField()
-    )
-    wallets = Wallet.objects.filter(
-        owner_type=owner_type(model, queryset.db),
-        owner_id=Cast(OuterRef("pk"), CharField(max_length=255)),
-        asset=asset,
-    )
-    credits_now = Subquery(wallets.values(now=available), output_field=BigIntegerField())
-    missing = Value(seeded if options.auto_create else None, output_field=BigIntegerField())
-    annotated: Any = queryset.annotate(credits_now=Coalesce(credits_now, missing))
-    return cast("models.QuerySet[Owner]", annotated)

@@ -54,7 +54,8 @@ def test_definitions_with_different_values_differ() -> None:
 
 def test_repr_shows_the_values() -> None:
     assert repr(DEFINITIONS[1]) == (
-        "CreditPack(name='starter', gives=1000, costs=Money(amount=4900, currency='usd'), bonus=100, metadata={})"
+        "CreditPack(name='starter', gives=1000, costs=Money(amount=4900, currency='usd'), bonus=100, priority=0, "
+        "scope=None, metadata={})"
     )
 
 
