@@ -85,7 +85,7 @@ def as_sold(plan: SubscriptionPlan) -> dict[str, Any]:
 def _of_plan(fulfillment: Fulfillment) -> Cycle:
     plan = plan_of(fulfillment)
     amount = amount_of(plan, fulfillment.seats)
-    return Cycle(amount, SUBSCRIPTION_CREDITS, plan.rolls_over, plan.priority, plan.scope)
+    return Cycle(amount, SUBSCRIPTION_CREDITS, plan.rolls_over, priority=plan.priority, scope=plan.scope)
 
 
 def _of_pack(fulfillment: Fulfillment) -> Cycle:
@@ -95,7 +95,7 @@ def _of_pack(fulfillment: Fulfillment) -> Cycle:
             f"The fulfillment {fulfillment.pk} is for the pack {fulfillment.pack_name!r}, "
             "which CREDIT_PACKS does not hold."
         )
-    return Cycle(pack.total, CREDIT_PACK_PURCHASE, True, pack.priority, pack.scope)
+    return Cycle(pack.total, CREDIT_PACK_PURCHASE, rolls_over=True, priority=pack.priority, scope=pack.scope)
 
 
 def _of_grant(fulfillment: Fulfillment) -> Cycle:

@@ -55,7 +55,8 @@ class Posting:
 
     def payers(self, operation: str | None, own: Collection[int] = ()) -> list[Lot]:
         """Return the lots that may pay for `operation`, in spending order; first those of the `own` credits."""
-        lots = [lot for lot in self.lots if lot.transaction_id in own or lot.pays_for(operation)]
+        stocked = (lot for lot in self.lots if lot.remaining)
+        lots = [lot for lot in stocked if lot.transaction_id in own or lot.pays_for(operation)]
         return sorted(lots, key=lambda lot: lot.transaction_id not in own) if own else lots
 
     def left_in(self, payers: Iterable[Lot]) -> int:
