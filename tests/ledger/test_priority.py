@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from tests import bad_values
@@ -17,6 +18,8 @@ from tests.factories import (
     stored,
 )
 from usage_credits import InvalidValue
+from usage_credits.ledger.entries import CreditEntry, DebitEntry
+from usage_credits.ledger.journal import posting
 from usage_credits.ledger.verification import verify
 
 pytestmark = pytest.mark.django_db
@@ -64,18 +67,28 @@ def test_debits_of_a_batch_follow_priority_also_after_a_hold_ran_out() -> None:
     wallet = make_wallet(10)
     wallet.credit(10, priority=-1)
     wallet.hold(10, ttl=days(1))
-    wallet.debit_many([5, 5])
-    assert remaining_of(wallet) == [0, 0]
+    with time_machine.travel(timezone.now() + days(2), tick=False):
+        wallet.debit_many([5, 4])
+    assert remaining_of(wallet) == [10, 1]
     assert list(verify()) == []
 
 
-def test_what_is_given_back_within_a_write_is_spent_in_its_turn() -> None:
-    """A transfer's reversal gives back two lots to the sender, who pays a claim of its own by neither."""
+def test_a_credit_is_spent_in_its_turn_by_the_write_that_adds_it() -> None:
+    wallet = make_wallet(10)
+    with posting(wallet, takes=True) as post:
+        for amount, priority in ((4, 1), (3, -1), (2, -1)):
+            post.credit(CreditEntry(amount, "bonus", priority=priority))
+        post.debit(DebitEntry(4, "credit_deducted"), allow_negative=False)
+    assert remaining_of(wallet) == [10, 4, 0, 1]
+    assert list(verify()) == []
+
+
+def test_transfers_and_their_reversals_keep_the_priority() -> None:
     wallet, other = make_wallet(), make_wallet()
     wallet.credit(10, priority=1)
     wallet.credit(10, priority=-1)
     transfer = wallet.transfer_to(other, 15)
-    assert [lot.priority for lot in other.lots.in_spending_order()] == [-1, 1]
+    assert [(lot.priority, lot.remaining) for lot in other.lots.in_spending_order()] == [(-1, 10), (1, 5)]
     transfer.reverse()
     assert [(lot.priority, lot.remaining) for lot in wallet.lots.open().in_spending_order()] == [
         (-1, 10),

@@ -57,8 +57,8 @@ def debit_many(
     Locks the wallet's row once; commits with the caller's transaction, or by itself. The number of statements does not
     depend on the number of items. Raises, before the lock, InvalidValue whose field names the item's index; with
     "all" also IdempotencyConflict, and InsufficientCredits with what all new items together require and what of that
-    could be paid. What is refused
-    is announced as `insufficient_credits` after the lock, once for the batch or once for each item.
+    could be paid. What is refused is announced as `insufficient_credits` after the lock, once for the batch or once
+    for each item.
     """
     if mode not in get_args(Mode):
         raise InvalidValue.of("mode", mode, '"all" or "each"')
