@@ -29,7 +29,7 @@ from usage_credits import (
     start_grant,
     start_plan,
 )
-from usage_credits.models import Fulfillment, Hold, Transaction, Transfer, Wallet
+from usage_credits.models import Fulfillment, Hold, Lot, Transaction, Transfer, Wallet
 from usage_credits.testing import FakeStripe, capture_events, receive_webhooks, use_fake_stripe
 
 pytestmark = pytest.mark.django_db
@@ -137,6 +137,7 @@ ANSWERS: list[tuple[str, Make, Use]] = [
     ("HasWallet.wallet", user, lambda owner, call: call("gems")),
     ("HasWallet.find_wallet", user, lambda owner, call: call()),
     ("HasWallet.has_wallet", user, lambda owner, call: (call(), call(asset="gems"))),
+    ("HasWallet.credits_for", user, lambda owner, call: call("img")),
     ("HasWallet.give_credits", user, lambda owner, call: call(9, reason="referral", expires_at=NOW + HOUR)),
     ("HasWallet.has_enough_credits_to", user, lambda owner, call: (call("img", mb=5), call("img", mb=500))),
     ("HasWallet.plan_spend_on", user, lambda owner, call: (call("img", mb=5), call("img", mb=500))),
@@ -150,6 +151,7 @@ ANSWERS: list[tuple[str, Make, Use]] = [
     ("Wallet.balance", wallet, lambda wallet, call: call()),
     ("Wallet.held", lambda: hold().wallet, lambda wallet, call: call()),
     ("Wallet.available", lambda: hold().wallet, lambda wallet, call: call()),
+    ("Wallet.available_for", wallet, lambda wallet, call: (call(), call("img"))),
     ("Wallet.balance_at", wallet, lambda wallet, call: (call(NOW - HOUR), call(NOW + HOUR))),
     ("Wallet.plan_debit", wallet, lambda wallet, call: call(20)),
     ("Wallet.statement", wallet, lambda wallet, call: call(since=NOW - HOUR)),
@@ -313,6 +315,8 @@ IN_A_COROUTINE: dict[str, tuple[Make, Callable[[Any], Any]]] = {
     "HasWallet.estimate_credits_to": (user, lambda owner: owner.estimate_credits_to("img", mb=5)),
     "HasWallet.spending_credits_on": (user, lambda owner: owner.spending_credits_on("report")),
     "Hold.left": (hold, lambda hold: hold.left),
+    "Lot.pays_for": (lambda: Lot.objects.get(wallet=make_wallet(5)), lambda lot: lot.pays_for("img")),
+    "Lot.spending_key": (lambda: Lot.objects.get(wallet=make_wallet(5)), lambda lot: lot.spending_key),
     "Transaction.description": (debit, lambda row: row.description),
     "Transaction.formatted_amount": (debit, lambda row: row.formatted_amount),
     "Transaction.formatted_balance_after": (debit, lambda row: row.formatted_balance_after),

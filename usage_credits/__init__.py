@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     )
     from usage_credits.ledger.stats import aledger_stats, ledger_stats
     from usage_credits.ledger.usage import akey_spend, ausage_summary, key_spend, usage_summary
-    from usage_credits.ledger.wallets import adetach_owner, detach_owner
-    from usage_credits.owners import HasWallet, with_credits
+    from usage_credits.ledger.wallets import adetach_owner, detach_owner, with_credits
+    from usage_credits.owners import HasWallet
 
 _HOMES = {
     "billing.checkout": ("asettle_checkout", "settle_checkout"),
@@ -81,10 +81,10 @@ _HOMES = {
         "UsageCreditsError",
         "WalletNotFound",
     ),
-    "ledger.wallets": ("adetach_owner", "detach_owner"),
+    "ledger.wallets": ("adetach_owner", "detach_owner", "with_credits"),
     "ledger.stats": ("aledger_stats", "ledger_stats"),
     "ledger.usage": ("akey_spend", "ausage_summary", "key_spend", "usage_summary"),
-    "owners": ("HasWallet", "with_credits"),
+    "owners": ("HasWallet",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -212,10 +212,9 @@ def _find_charge(wallet: Wallet, entry: DebitEntry) -> Transaction | None:
     found = find_by_key(wallet, entry.idempotency_key)
     if found is None:
         return None
-    operation = entry.metadata["operation"]
-    if found.amount > 0 or found.category != entry.category or found.metadata.get("operation") != operation:
+    if found.amount > 0 or (found.category, found.operation) != (entry.category, entry.operation):
         raise IdempotencyConflict(
             f"The idempotency key {entry.idempotency_key!r} was used for {found.category} {found.amount:+d}, "
-            f"now it is given for work on {operation}."
+            f"now it is given for work on {entry.operation}."
         )
     return found

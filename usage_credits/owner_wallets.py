@@ -13,9 +13,16 @@ from usage_credits import conf
 from usage_credits.dsl.plans import SubscriptionPlan
 from usage_credits.dsl.wallet_options import WalletOptions
 from usage_credits.exceptions import WalletNotFound
-from usage_credits.ledger.wallets import asset_of, find_available, find_wallet, open_wallet
+from usage_credits.ledger.wallets import (
+    asset_of,
+    find_available,
+    find_available_for,
+    find_wallet,
+    open_wallet,
+)
 from usage_credits.models import MANUAL_SOURCE, Fulfillment, FulfillmentKind, Transaction, Wallet
 from usage_credits.models.transaction import TransactionQuerySet
+from usage_credits.spending import operation_named
 from usage_credits.twins import twin_method
 
 
@@ -38,17 +45,19 @@ class OwnsWallets(models.Model):
 
     @property
     def credits(self) -> int:
-        """Return what can be spent now, never negative. One statement; creates nothing.
+        """Return what can be spent now, on whatever, never negative. One statement; creates nothing.
 
-        A missing wallet reads as its initial balance where wallets are created automatically; otherwise raises
-        WalletNotFound.
+        Counts all credits, those too that only some operations may spend; see `credits_for`. A missing wallet reads as
+        its initial balance where wallets are created automatically; otherwise raises WalletNotFound.
         """
-        available = find_available(self)
-        if available is not None:
-            return available
-        if self.wallet_options.auto_create:
-            return self.wallet_options.initial_balance
-        raise self._not_found()
+        return self._or_initial(find_available(self))
+
+    def credits_for(self, operation: Any, /) -> int:
+        """Return what can be spent on `operation` now, never negative. One statement; creates nothing.
+
+        Raises InvalidOperation, and WalletNotFound as `credits` does.
+        """
+        return self._or_initial(find_available_for(self, operation_named(operation).name))
 
     @property
     def credit_wallet(self) -> Wallet | None:
@@ -96,6 +105,7 @@ class OwnsWallets(models.Model):
         """Tell whether there is a wallet of `asset`; creates nothing. One statement."""
         return find_wallet(self, asset) is not None
 
+    acredits_for = twin_method(credits_for)
     awallet = twin_method(wallet)
     afind_wallet = twin_method(find_wallet)
     ahas_wallet = twin_method(has_wallet)
@@ -115,6 +125,13 @@ class OwnsWallets(models.Model):
     async def acredit_subscriptions(self) -> list[SubscriptionPlan]:
         """Await `credit_subscriptions`, which are read in Django's thread."""
         return await sync_to_async(lambda: self.credit_subscriptions)()
+
+    def _or_initial(self, available: int | None) -> int:
+        if available is not None:
+            return available
+        if self.wallet_options.auto_create:
+            return self.wallet_options.initial_balance
+        raise self._not_found()
 
     def _payer(self) -> Wallet:
         wallet = self.credit_wallet

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from django.db import models, router, transaction
-from django.db.models import BigIntegerField, CharField, F, OuterRef, Subquery, Value
-from django.db.models.functions import Cast, Coalesce, Greatest
-from django.utils import timezone
 
+from usage_credits import conf
 from usage_credits.billing.plans import check_startable, start_plan
 from usage_credits.charging import SpendingBlock
 from usage_credits.dsl import categories
-from usage_credits.ledger.balances import signed_balance
 from usage_credits.ledger.credits import credit_entry, post_credit
 from usage_credits.ledger.debits import post_debit
 from usage_credits.ledger.dry_runs import DryRun, dry_run, dry_run_without_wallet
 from usage_credits.ledger.holds import post_hold
-from usage_credits.ledger.wallets import asset_of, options_of, owner_type_key
 from usage_credits.models import Hold, Transaction, Wallet
 from usage_credits.owner_wallets import OwnsWallets
 from usage_credits.spending import ChargeOptions, charge_entry, quote
 from usage_credits.twins import twin_method
 from usage_credits.values import check_metadata
-
-Owner = TypeVar("Owner", bound=models.Model)
 
 
 class HasWallet(OwnsWallets):
@@ -48,11 +42,14 @@ class HasWallet(OwnsWallets):
         expires_at: datetime.datetime | datetime.date | None = None,
         metadata: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
+        priority: int = 0,
+        scope: Iterable[str | Enum] | None = None,
     ) -> Transaction:
         """Grant `amount` credits and return the transaction.
 
         `reason` chooses the category ("signup", "referral", anything with "bonus", else manual_adjustment) and is kept
-        in the metadata as given. Otherwise as `usage_credits.ledger.credits.credit`.
+        in the metadata as given. `scope` names operations of settings; others are refused (InvalidValue). Otherwise as
+        `usage_credits.ledger.credits.credit`.
         """
         reason = reason.value if isinstance(reason, Enum) else reason
         entry = credit_entry(
@@ -61,7 +58,10 @@ class HasWallet(OwnsWallets):
             expires_at=expires_at,
             metadata=_with_reason(metadata, reason),
             idempotency_key=idempotency_key,
+            priority=priority,
+            scope=scope,
         )
+        conf.current().catalogue.check_scope(entry.scope)
         return post_credit(self._payer(), entry)
 
     def estimate_credits_to(self, operation: Any, /, **params: Any) -> int:
@@ -70,19 +70,19 @@ class HasWallet(OwnsWallets):
 
     def has_enough_credits_to(self, operation: Any, /, **params: Any) -> bool:
         """Tell whether `operation` can be paid now. Raises InvalidOperation, also when the wallet is empty."""
-        price = quote(operation, params).price
-        return price == 0 or price <= self.credits
+        quoted = quote(operation, params)
+        return quoted.price == 0 or quoted.price <= self.credits_for(quoted.operation.name)
 
     def plan_spend_on(self, operation: Any, /, **params: Any) -> DryRun:
         """Return what charging `operation` would do now; see `usage_credits.ledger.dry_runs.DryRun`.
 
         Reads only. Raises InvalidOperation, and WalletNotFound as `credits` does.
         """
-        price = quote(operation, params).price
+        quoted = quote(operation, params)
         wallet = self.find_wallet()
         if wallet is None and self.wallet_options.auto_create:
-            return dry_run_without_wallet(self.wallet_options.initial_balance, price)
-        return dry_run(wallet or self._payer(), price)
+            return dry_run_without_wallet(self.wallet_options.initial_balance, quoted.price)
+        return dry_run(wallet or self._payer(), quoted.price, quoted.operation.name)
 
     def spend_credits_on(
         self,
@@ -183,28 +183,3 @@ def _with_reason(metadata: Mapping[str, Any] | None, reason: object) -> Mapping[
         return metadata
     kept = check_metadata({"reason": reason if isinstance(reason, str) else str(reason)}, "reason")
     return {**(metadata or {}), **kept}
-
-
-def with_credits(queryset: models.QuerySet[Owner], asset: str | None = None) -> models.QuerySet[Owner]:
-    """Annotate each owner of `queryset` with `credits_now`, what it can spend now, in the same statement.
-
-    An owner without a wallet gets its initial balance where wallets are created automatically, else None. Works for
-    integer and UUID keys on every database, as long as owners and wallets live in the same one. Builds a queryset and
-    reads nothing yet.
-    """
-    model = queryset.model
-    options = options_of(model)
-    asset = asset_of(model, asset)
-    seeded = options.initial_balance if asset == asset_of(model) else 0
-    available = Greatest(
-        signed_balance(timezone.now()) - F("booked_held"), Value(0), output_field=BigIntegerField()
-    )
-    wallets = Wallet.objects.filter(
-        owner_type=owner_type_key(model),
-        owner_id=Cast(OuterRef("pk"), CharField(max_length=255)),
-        asset=asset,
-    )
-    credits_now = Subquery(wallets.values(now=available), output_field=BigIntegerField())
-    missing = Value(seeded if options.auto_create else None, output_field=BigIntegerField())
-    annotated: Any = queryset.annotate(credits_now=Coalesce(credits_now, missing))
-    return cast("models.QuerySet[Owner]", annotated)

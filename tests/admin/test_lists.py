@@ -120,6 +120,18 @@ def test_search_finds_transactions_by_key_user_and_source(admin_client: Client) 
     assert spent in rows_listed(admin_client, Transaction, q=str(spent.wallet.owner_id))
 
 
+def test_transactions_and_holds_are_found_by_operation(admin_client: Client) -> None:
+    wallet = make_wallet(credits=50)
+    report, mail = wallet.debit(5, operation="report"), wallet.debit(5, operation="mail")
+    gone, hold = wallet.debit(5, operation="gone"), wallet.hold(5, operation="mail")
+    wallet.hold(5)
+    assert found(admin_client, gone, "gone")
+    assert found(admin_client, hold, "mail")
+    assert rows_listed(admin_client, Transaction, operation="report") == [report]
+    assert rows_listed(admin_client, Transaction, operation="mail") == [mail]
+    assert rows_listed(admin_client, Hold, operation="mail") == [hold]
+
+
 @pytest.mark.behaviour("ADM-04")
 @pytest.mark.parametrize(
     ("make", "term"),

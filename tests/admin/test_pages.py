@@ -208,3 +208,12 @@ def test_pages_escape_what_owners_wrote(admin_client: Client) -> None:
         shown = admin_client.get(url).content.decode()
         assert "<script>alert(1)" not in shown
         assert "<b>bonus" not in shown
+
+
+def test_lots_show_their_priority_and_scope(admin_client: Client) -> None:
+    wallet = make_wallet()
+    lot = lot_of(wallet.credit(10, priority=-77, scope=["report", "mail"]))
+    for address in (page_url(lot), list_url(Lot), page_url(wallet)):
+        shown = admin_client.get(address).content.decode()
+        assert "-77" in shown
+        assert "mail, report" in shown

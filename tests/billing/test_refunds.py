@@ -367,3 +367,31 @@ def test_failed_refund_lowers_the_claim_before_anything_is_given_back(fake: Fake
     second["status"], charge["amount_refunded"] = "canceled", 0
     assert fake.deliver(fake.reissue(fake.event("charge.refunded"))) == [200]
     assert (refunds(), user.wallet().claims, user.credits) == ([-300, -100, 400], 0, 400)
+
+
+def test_refund_of_a_pack_for_some_operations_takes_its_own_lot_and_what_has_no_scope(
+    fake: FakeStripe, user: User
+) -> None:
+    pack = CreditPack("mails", gives=100, costs=cents(1_000), priority=-1, scope=["mail"])
+    with configured(CREDIT_PACKS=[pack]):
+        session = buy(fake, user, "mails")
+        user.wallet().debit(70, operation="mail")
+        user.give_credits(20)
+        user.give_credits(40, scope=["mail"])
+        give_back(fake, session, 1_000)
+    assert refunds() == [-50]
+    assert remaining_of(user.wallet()) == [0, 0, 40]
+    assert Debt.objects.get().open_amount == 50
+
+
+def test_failed_refund_gives_back_credits_as_they_were(fake: FakeStripe, user: User) -> None:
+    pack = CreditPack("mails", gives=100, costs=cents(1_000), priority=-1, scope=["mail"])
+    with configured(CREDIT_PACKS=[pack]):
+        session = buy(fake, user, "mails")
+        give_back(fake, session, 1_000)
+        fake.all("refund")[-1]["status"] = "failed"
+        charge_of(fake, session)["amount_refunded"] = 0
+        assert fake.deliver(fake.reissue(fake.event("charge.refunded"))) == [200]
+    assert refunds() == [-100, 100]
+    back = lot_of(Transaction.objects.latest("pk"))
+    assert (back.remaining, back.priority, back.scope) == (100, -1, ("mail",))

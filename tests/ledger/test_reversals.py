@@ -21,7 +21,7 @@ from tests.factories import (
 from usage_credits import InvalidValue
 from usage_credits.billing.refunds import Returned, settle_pack
 from usage_credits.ledger.verification import verify
-from usage_credits.models import Debt, Fulfillment, Lot, Transaction, Transfer, Wallet
+from usage_credits.models import Debt, Fulfillment, Transaction, Transfer, Wallet
 from usage_credits.testing import capture_events
 
 START = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
@@ -72,17 +72,25 @@ def test_debit_is_given_back_for_each_expiry_that_paid_it(wallet: Wallet) -> Non
 
 @pytest.mark.behaviour("DEC-21")
 def test_priority_and_scope_come_back(wallet: Wallet) -> None:
-    first = wallet.credit(10)
-    second = wallet.credit(10)
-    Lot.objects.filter(transaction=first).update(priority=-1, scope=["report"])
-    Lot.objects.filter(transaction=second).update(priority=2)
+    wallet.credit(10, priority=-1, scope=["report"])
+    wallet.credit(10, priority=2)
     wallet.credit(10)
-    rows = wallet.debit(25).reverse()
+    rows = wallet.debit(25, operation="report").reverse()
     lots = [lot_of(row) for row in rows]
     assert [(lot.amount, lot.priority, lot.scope) for lot in lots] == [
-        (10, -1, ["report"]),
+        (10, -1, ("report",)),
         (10, 0, None),
         (5, 2, None),
+    ]
+    assert (wallet.available_for(), wallet.available_for("report")) == (20, 30)
+    assert [operation for (operation,) in wallet.history().values_list("operation")] == [
+        None,
+        None,
+        None,
+        "report",
+        None,
+        None,
+        None,
     ]
 
 

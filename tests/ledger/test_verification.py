@@ -13,7 +13,7 @@ from tests.factories import add_lots, configured, days, make_wallet
 from usage_credits.ledger import verification
 from usage_credits.ledger.invariants import CHECKS
 from usage_credits.ledger.verification import Finding, verify
-from usage_credits.models import Debt, Fulfillment, KeyAlias, Lot, Transaction, Wallet
+from usage_credits.models import Debt, Fulfillment, Hold, KeyAlias, Lot, Transaction, Wallet
 
 START = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 
@@ -46,6 +46,8 @@ class World(NamedTuple):
     debit: Transaction
     overdrawn: Transaction
     sold: Fulfillment
+    charge: Transaction
+    held: Hold
     run: Callable[[str], None]
 
 
@@ -62,6 +64,9 @@ def world() -> Iterator[World]:
         wallet.debit(20, category="credit_pack_refund", fulfillment=sold)
         with configured(ALLOW_NEGATIVE_BALANCE=True):
             overdrawn = other.debit(25)
+        scoped = make_wallet()
+        scoped.credit(20, scope=["mail", "report"])
+        charge, held = scoped.debit(5, operation="report"), scoped.hold(5, operation="mail")
         assert list(verify()) == []
         with unguarded() as run:
             if connection.vendor == "postgresql":
@@ -70,7 +75,7 @@ def world() -> Iterator[World]:
                     "ALTER TABLE usage_credits_transaction DROP CONSTRAINT usage_credits_after_is_before_plus"
                 )
                 run("ALTER TABLE usage_credits_lot DROP CONSTRAINT usage_credits_open_while_remaining")
-            yield World(wallet, other, credit, debit, overdrawn, sold, run)
+            yield World(wallet, other, credit, debit, overdrawn, sold, charge, held, run)
 
 
 class Fault(NamedTuple):
@@ -256,6 +261,30 @@ FAULTS = {
         lambda w: w.run(
             f"UPDATE usage_credits_allocation SET wallet_id = {w.other.pk} WHERE debit_id = {w.debit.pk}"
         ),
+    ),
+    "charge of what the lot is not for": Fault(
+        "INV-4",
+        "allocation",
+        "which is not in the lot's scope",
+        lambda w: w.run(f"UPDATE usage_credits_transaction SET operation = 'repor' WHERE id = {w.charge.pk}"),
+    ),
+    "debit of no operation from a lot with a scope": Fault(
+        "INV-4",
+        "allocation",
+        "which is not in the lot's scope",
+        lambda w: w.run(f"UPDATE usage_credits_transaction SET operation = NULL WHERE id = {w.charge.pk}"),
+    ),
+    "scope of other letters": Fault(
+        "INV-4",
+        "allocation",
+        "which is not in the lot's scope",
+        lambda w: w.run("UPDATE usage_credits_lot SET scope = UPPER(scope) WHERE scope IS NOT NULL"),
+    ),
+    "hold of what the lot is not for": Fault(
+        "INV-4",
+        "held lot",
+        "which is not in the lot's scope",
+        lambda w: w.run(f"UPDATE usage_credits_hold SET operation = 'img' WHERE id = {w.held.pk}"),
     ),
     "allocation of a credit": Fault(
         "INV-4",

@@ -24,6 +24,8 @@ NEED_NONE = {
     "HasWallet.save": DJANGO,
     "HasWallet.spending_credits_on": "its block is an async context manager too",
     "Hold.left": COLUMNS,
+    "Lot.pays_for": COLUMNS,
+    "Lot.spending_key": COLUMNS,
     "Transaction.description": COLUMNS,
     "Transaction.formatted_amount": COLUMNS,
     "Transaction.formatted_balance_after": COLUMNS,

@@ -73,7 +73,7 @@ class WalletAdmin(LedgerAdmin[Wallet]):
                 request,
                 _("Open lots"),
                 Lot,
-                ("id", "remaining", "amount", "expires_at", "state", "transaction"),
+                ("id", "remaining", "amount", "expires_at", "priority", "operations", "state", "transaction"),
                 ordering=("priority", models.F("expires_at").asc(nulls_last=True), "pk"),
                 is_open__exact=True,
                 **mine,

@@ -54,6 +54,7 @@ def award_cycle(
     row = _post(
         post,
         fulfillment,
+        cycle,
         cycle.amount,
         cycle.category,
         reason=CYCLE,
@@ -69,7 +70,7 @@ def award_missed(
 ) -> Transaction:
     """Post a cycle of the past that was paid late, of a plan whose credits are kept; the schedule does not move."""
     amount = amount_of(plan, seats)
-    return _post(post, fulfillment, amount, SUBSCRIPTION_CREDITS, reason=CYCLE, grid_date=date)
+    return _post(post, fulfillment, plan, amount, SUBSCRIPTION_CREDITS, reason=CYCLE, grid_date=date)
 
 
 def award_upgrade(
@@ -83,6 +84,7 @@ def award_upgrade(
     row = _post(
         post,
         fulfillment,
+        cycle,
         cycle.amount,
         SUBSCRIPTION_UPGRADE,
         reason=UPGRADE,
@@ -99,6 +101,7 @@ def award_seats(post: Posting, fulfillment: Fulfillment, plan: SubscriptionPlan,
     row = _post(
         post,
         fulfillment,
+        plan,
         plan.amount * added,
         SUBSCRIPTION_UPGRADE,
         reason=SEATS,
@@ -119,6 +122,7 @@ def award_bonus(post: Posting, fulfillment: Fulfillment, plan: SubscriptionPlan)
         _post(
             post,
             fulfillment,
+            plan,
             plan.signup_bonus,
             SUBSCRIPTION_SIGNUP_BONUS,
             reason="signup_bonus",
@@ -140,6 +144,7 @@ def award_trial(
         _post(
             post,
             fulfillment,
+            plan,
             plan.trial_includes,
             SUBSCRIPTION_TRIAL,
             reason="trial",
@@ -205,6 +210,7 @@ def announce_awards(wallet: Wallet, awards: Iterable[Award]) -> None:
 def _post(
     post: Posting,
     fulfillment: Fulfillment,
+    terms: Cycle | SubscriptionPlan,
     amount: int,
     category: str,
     *,
@@ -226,6 +232,8 @@ def _post(
         },
         expires_at=min(filter(None, (expires_at, limit)), default=None),
         idempotency_key=key,
+        priority=terms.priority,
+        scope=terms.scope,
         fulfillment=fulfillment,
         grid_date=grid_date,
     )

@@ -231,6 +231,8 @@ def _post(purchase: Purchase, pack: CreditPack, post: Posting, fulfillment: Fulf
         metadata=fulfillment.metadata,
         idempotency_key=purchase.key,
         cash=Money(purchase.amount, purchase.currency),
+        priority=pack.priority,
+        scope=pack.scope,
         fulfillment=fulfillment,
     )
     return find_replay(post, entry) or post.credit(entry)

@@ -19,6 +19,7 @@ from usage_credits.dsl.categories import (
 )
 from usage_credits.ledger.check import Check
 from usage_credits.ledger.hold_checks import HOLD_CHECKS
+from usage_credits.ledger.scope_checks import SCOPE_CHECKS
 from usage_credits.ledger.transfer_checks import TRANSFER_CHECKS
 
 CATEGORIES = {
@@ -178,16 +179,22 @@ CHECKS = (
           AND (d.wallet_id <> a.wallet_id OR l.wallet_id <> a.wallet_id OR d.amount >= 0)
         """,
     ),
-    # What a hold keeps counts in the balance and may stand against a debt: charging it then shows the debt.
+    # What a hold keeps counts in the balance and may stand against a debt: charging it then shows the debt. So does
+    # spending what a scope keeps from an older debt, as long as negatives are allowed.
     Check(
         "INV-5",
         "transaction",
         "it takes the balance from {0} to {1} with an overdraft of {2}",
         """
-        SELECT wallet_id, id, balance_before, balance_after, overdraft FROM usage_credits_transaction
+        SELECT wallet_id, id, balance_before, balance_after, overdraft FROM usage_credits_transaction t
         WHERE wallet_id BETWEEN %(first)s AND %(last)s AND amount < 0
           AND ((hold_id IS NULL AND category <> %(expiration)s
-                AND balance_before >= 0 AND balance_after < 0 AND overdraft < -balance_after)
+                AND balance_before >= 0 AND balance_after < 0 AND overdraft < -balance_after
+                AND (overdraft + (SELECT COALESCE(SUM(a.amount), 0) FROM usage_credits_allocation a
+                                  JOIN usage_credits_lot l ON l.id = a.lot_id
+                                  WHERE a.debit_id = t.id AND l.scope IS NOT NULL) < -balance_after
+                     OR NOT EXISTS (SELECT 1 FROM usage_credits_transaction o
+                                    WHERE o.wallet_id = t.wallet_id AND o.id < t.id AND o.overdraft > 0)))
                OR (overdraft > 0 AND (hold_id IS NOT NULL OR category IN (%(transfer_out)s, %(expiration)s))))
         """,
     ),
@@ -286,4 +293,5 @@ CHECKS = (
     ),
     *HOLD_CHECKS,
     *TRANSFER_CHECKS,
+    *SCOPE_CHECKS,
 )

@@ -119,7 +119,7 @@ def _take_back(post: Posting, credits: Sequence[Transaction], facts: dict[str, A
         limit = credit.amount - gone[credit.pk]
         if credit.fulfillment_id is not None:
             limit = min(limit, _kept_of_payment(credit))
-        taken = min(left.get(credit.pk, 0), limit, post.available)
+        taken = min(left.get(credit.pk, 0), limit, post.available_in(post.lots))
         metadata = _metadata(credit, facts)
         if taken:
             entry = DebitEntry(taken, REVERSAL, metadata, reverses=credit, pays_first=frozenset([credit.pk]))

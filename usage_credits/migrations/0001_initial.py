@@ -204,6 +204,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "operation",
+                    usage_credits.models.fields.KeyField(max_length=255, null=True, verbose_name="operation"),
+                ),
+                (
                     "created_at",
                     models.DateTimeField(default=django.utils.timezone.now, verbose_name="created at"),
                 ),
@@ -367,6 +371,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "operation",
+                    usage_credits.models.fields.KeyField(max_length=255, null=True, verbose_name="operation"),
+                ),
+                (
                     "cash_amount",
                     models.BigIntegerField(
                         help_text="In the currency's minor unit.", null=True, verbose_name="cash amount"
@@ -451,8 +459,8 @@ class Migration(migrations.Migration):
                 ("priority", models.SmallIntegerField(default=0, verbose_name="priority")),
                 (
                     "scope",
-                    models.JSONField(
-                        help_text="Operations that this lot may pay for; null: any.",
+                    usage_credits.models.fields.ScopeField(
+                        help_text="Operations that this lot may pay for; null: any debit.",
                         null=True,
                         verbose_name="scope",
                     ),

@@ -76,6 +76,7 @@ class Transaction(TransactionVerbs, AppendOnlyModel):
     metadata = MetadataField(_("metadata"))
     idempotency_key = KeyField(_("idempotency key"), max_length=255, null=True)
     attributed_to = KeyField(_("attributed to"), max_length=255, null=True)
+    operation = KeyField(_("operation"), max_length=255, null=True)
     cash_amount = models.BigIntegerField(
         _("cash amount"), null=True, help_text=_("In the currency's minor unit.")
     )

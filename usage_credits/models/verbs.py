@@ -74,7 +74,7 @@ class WalletVerbs:
 
     @property
     def balance(self) -> int:
-        """Return the signed balance now, read from the database in one statement; expired lots never count."""
+        """Return the signed balance now, whatever it may be spent on; expired lots never count. One statement."""
         return self._balances()[0]
 
     @property
@@ -84,9 +84,18 @@ class WalletVerbs:
 
     @property
     def available(self) -> int:
-        """Return what can be spent now, never negative: the balance without what is held. One statement."""
+        """Return what can be spent now, never negative: the balance without what is held. One statement.
+
+        Counts all credits, those too that only some operations may spend; see `available_for`.
+        """
         balance, held = self._balances()
         return max(balance - held, 0)
+
+    def available_for(self, operation: str | None = None) -> int:
+        """Return what can be spent on `operation`, None: on any. See `usage_credits.ledger.balances.available_for`."""
+        from usage_credits.ledger.balances import available_for
+
+        return available_for(cast("Wallet", self), operation)
 
     def balance_at(self, moment: datetime.datetime) -> int:
         """Return the signed balance at `moment`. See `usage_credits.ledger.balances.balance_at`."""
@@ -94,11 +103,11 @@ class WalletVerbs:
 
         return balance_at(cast("Wallet", self), moment)
 
-    def plan_debit(self, amount: int) -> DryRun:
+    def plan_debit(self, amount: int, *, operation: str | None = None) -> DryRun:
         """Return what a debit of `amount` would do now. See `usage_credits.ledger.dry_runs.plan_debit`."""
         from usage_credits.ledger.dry_runs import plan_debit
 
-        return plan_debit(cast("Wallet", self), amount)
+        return plan_debit(cast("Wallet", self), amount, operation=operation)
 
     def statement(
         self,
@@ -112,14 +121,18 @@ class WalletVerbs:
         return account_statement(cast("Wallet", self), since=since, until=until)
 
     def has_enough_balance(self, amount: Any) -> bool:
-        """Tell whether `amount` can be spent now; False, never an error, for what is no whole number above 0."""
-        return type(amount) is int and 0 < amount <= self.available
+        """Tell whether a debit of `amount` can be paid now; False, never an error, for no whole number above 0.
+
+        As `available_for()` it leaves out credits that only some operations may spend.
+        """
+        return type(amount) is int and 0 < amount <= self.available_for()
 
     acredit = twin_method(credit)
     adebit = twin_method(debit)
     adebit_many = twin_method(debit_many)
     atransfer_to = twin_method(transfer_to)
     ahold = twin_method(hold)
+    aavailable_for = twin_method(available_for)
     abalance_at = twin_method(balance_at)
     aplan_debit = twin_method(plan_debit)
     astatement = twin_method(statement)
