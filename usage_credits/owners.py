@@ -21,6 +21,7 @@ from usage_credits.dsl.plans import SubscriptionPlan
 from usage_credits.dsl.wallet_options import WalletOptions
 from usage_credits.exceptions import WalletNotFound
 from usage_credits.ledger.balances import signed_balance
+from usage_credits.ledger.caps import lets_spend
 from usage_credits.ledger.credits import credit_entry, post_credit
 from usage_credits.ledger.debits import post_debit
 from usage_credits.ledger.dry_runs import DryRun, dry_run, dry_run_without_wallet
@@ -150,21 +151,23 @@ class HasWallet(models.Model):
         """Return what `operation` would cost, in credits; reads and writes nothing. Raises InvalidOperation."""
         return quote(operation, params).price
 
-    def has_enough_credits_to(self, operation: Any, /, **params: Any) -> bool:
-        """Tell whether `operation` can be paid now. Raises InvalidOperation, also when the wallet is empty."""
+    def has_enough_credits_to(
+        self, operation: Any, /, *, attributed_to: str | None = None, **params: Any
+    ) -> bool:
+        """Tell whether `operation` can be paid now, within the caps of `attributed_to`. Raises as `plan_spend_on`."""
         price = quote(operation, params).price
-        return price == 0 or price <= self.credits
+        return lets_spend(self, attributed_to, price) and (price == 0 or price <= self.credits)
 
-    def plan_spend_on(self, operation: Any, /, **params: Any) -> DryRun:
+    def plan_spend_on(self, operation: Any, /, *, attributed_to: str | None = None, **params: Any) -> DryRun:
         """Return what charging `operation` would do now; see `usage_credits.ledger.dry_runs.DryRun`.
 
-        Reads only. Raises InvalidOperation, and WalletNotFound as `credits` does.
+        Reads only. Raises InvalidOperation, InvalidValue, and WalletNotFound as `credits` does.
         """
         price = quote(operation, params).price
         wallet = self.find_wallet()
         if wallet is None and self.wallet_options.auto_create:
-            return dry_run_without_wallet(self.wallet_options.initial_balance, price)
-        return dry_run(wallet or self._payer(), price)
+            return dry_run_without_wallet(self.wallet_options.initial_balance, price, attributed_to)
+        return dry_run(wallet or self._payer(), price, attributed_to)
 
     def spend_credits_on(
         self,

@@ -131,6 +131,7 @@ def test_search_finds_transactions_by_key_user_and_source(admin_client: Client) 
         (rows.make_held_lot, lambda row: f'"{row.hold.idempotency_key}"'),
         (rows.make_notice, lambda row: row.customer_id),
         (rows.make_key_alias, lambda row: f'"{row.key}"'),
+        (rows.make_cap, lambda row: f'"{row.attributed_to}"'),
         (rows.make_debt, lambda row: row.fulfillment.source_id),
         (rows.make_lot, lambda row: f'"{row.transaction.idempotency_key}"'),
     ],

@@ -91,6 +91,7 @@ def _debit_all(wallet: Wallet, entries: list[DebitEntry]) -> list[Transaction]:
             batch = _Batch(post, entries)
             fresh = batch.check_keys(entries)
             required = sum(entry.amount for entry in fresh)
+            post.caps.check_all((entry.attributed_to, entry.amount) for entry in fresh)
             if fresh and not batch.allow_negative and required > post.available:
                 raise InsufficientCredits(post.available, required)
             posted = [batch.post(entry) for entry in entries]
@@ -122,6 +123,7 @@ class _Batch:
         self.allow_negative = conf.current().allow_negative_balance
         self._post = post
         self._used = rows_by_key(post, entries)
+        post.caps.expect(entry.attributed_to for entry in entries)
 
     def check_keys(self, entries: Iterable[DebitEntry]) -> list[DebitEntry]:
         """Return the entries that are no replays, of the wallet or of each other; raises IdempotencyConflict."""

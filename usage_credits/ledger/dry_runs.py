@@ -13,6 +13,7 @@ from usage_credits.dsl.categories import CREDIT_DEDUCTED
 from usage_credits.exceptions import InsufficientCredits, UsageCreditsError, WalletNotFound
 from usage_credits.ledger.entries import DebitEntry
 from usage_credits.ledger.held import overdue_parts
+from usage_credits.ledger.keys import check_key
 from usage_credits.ledger.posting import Posting
 from usage_credits.models import Lot, Wallet
 from usage_credits.values import check_amount
@@ -52,21 +53,26 @@ class DryRun:
     refused: UsageCreditsError | None = None
 
 
-def plan_debit(wallet: Wallet, amount: int) -> DryRun:
+def plan_debit(wallet: Wallet, amount: int, *, attributed_to: str | None = None) -> DryRun:
     """Return what a debit of `amount` credits (int, 1 to 2**63 - 1) would do now; nothing is written or announced.
 
-    Works as the debit does, without its lock: two statements, one more where holds keep something. Raises
-    InvalidAmount, and WalletNotFound where the wallet's row is gone.
+    Works as the debit does, without its lock: two statements, one more where holds keep something, one more for the
+    caps of `attributed_to` where there are any. Raises InvalidValue (InvalidAmount for the amount), and WalletNotFound
+    where the wallet's row is gone.
     """
     check_amount(amount)
     found = Wallet.objects.using(router.db_for_read(Wallet, instance=wallet)).filter(pk=wallet.pk).first()
     if found is None:
         raise WalletNotFound(f"There is no wallet {wallet.pk}.")
-    return dry_run(found, amount)
+    return dry_run(found, amount, attributed_to)
 
 
-def dry_run(wallet: Wallet, price: int) -> DryRun:
-    """Return what a debit of `price`, which may be 0, would do to a wallet that was read a moment ago."""
+def dry_run(wallet: Wallet, price: int, attributed_to: str | None = None) -> DryRun:
+    """Return what a debit of `price`, which may be 0, would do to a wallet that was read a moment ago.
+
+    Raises InvalidValue for what cannot be a key.
+    """
+    key = check_key(attributed_to, "attributed_to")
     now = timezone.now()
     lots = Lot.objects.using(wallet._state.db).filter(wallet=wallet).in_spending_order().open()
     # The very posting that a debit would be; it is written by nobody.
@@ -74,7 +80,7 @@ def dry_run(wallet: Wallet, price: int) -> DryRun:
     refused: UsageCreditsError | None = None
     shares: tuple[LotShare, ...] = ()
     if price:
-        entry = DebitEntry(price, CREDIT_DEDUCTED)
+        entry = DebitEntry(price, CREDIT_DEDUCTED, attributed_to=key)
         try:
             row = post.debit(entry, allow_negative=conf.current().allow_negative_balance)
         except UsageCreditsError as error:
@@ -88,8 +94,12 @@ def dry_run(wallet: Wallet, price: int) -> DryRun:
     return DryRun(price, shares, left, _expires_next(post.lots), refused)
 
 
-def dry_run_without_wallet(initial_balance: int, price: int) -> DryRun:
-    """Return what a debit would do where the wallet is created by it and starts with `initial_balance`."""
+def dry_run_without_wallet(initial_balance: int, price: int, attributed_to: str | None = None) -> DryRun:
+    """Return what a debit would do where the wallet is created by it and starts with `initial_balance`.
+
+    Raises InvalidValue for what cannot be a key; one that can has no caps yet.
+    """
+    check_key(attributed_to, "attributed_to")
     if price <= initial_balance or conf.current().allow_negative_balance:
         return DryRun(price, (), initial_balance - price)
     refused = InsufficientCredits(initial_balance, price)

@@ -12,6 +12,7 @@ from typing import Any
 
 from usage_credits.dsl.categories import EXPIRATION
 from usage_credits.exceptions import InsufficientCredits, InvalidAmount, InvalidValue
+from usage_credits.ledger.capped import Caps
 from usage_credits.ledger.claims import Claims
 from usage_credits.ledger.debts import Debts
 from usage_credits.ledger.entries import CreditEntry, DebitEntry
@@ -33,6 +34,7 @@ class Posting:
         self.debts = Debts(wallet)
         self.claims = Claims(wallet)
         self.holds = Holds(self, overdue)
+        self.caps = Caps(self)
         self.rows: list[Transaction] = []
         self.new_lots: list[Lot] = []
         self.used_lots: dict[int, Lot] = {}
@@ -118,9 +120,12 @@ class Posting:
     def debit(self, entry: DebitEntry, *, allow_negative: bool) -> Transaction:
         """Append a debit and what each lot pays of it; the rest, where negatives are allowed, becomes debt.
 
-        Raises InsufficientCredits, with what is available now, where it cannot be paid.
+        Raises CapExceeded where the entry's key may not spend as much, and InsufficientCredits, with what is available
+        now, where it cannot be paid.
         """
         available = self.available
+        # Before what can be paid: whoever bought more would be refused all the same.
+        self.caps.check(entry.attributed_to, entry.amount)
         if entry.amount > available and not allow_negative:
             raise InsufficientCredits(available, entry.amount)
         overdraft = max(entry.amount - self._stock, 0)
@@ -140,6 +145,7 @@ class Posting:
             if left and lot.remaining:
                 left -= self._allocate(row, lot, min(left, lot.remaining))
         self.debts.add(row, overdraft)
+        self.caps.count(row)
         return row
 
     def alias(self, row: Transaction, key: str) -> None:
