@@ -53,8 +53,9 @@ class InsufficientCredits(UsageCreditsError):
 class CapExceeded(UsageCreditsError):
     """A key may not spend as much before its cap's next window; credits that are bought do not change that.
 
-    `limit`, `left` and `required` are in credits. `left` is what the cap leaves the key until `resets_at` (aware),
-    when its next window begins; `every` says how long its windows are, in ISO 8601.
+    `limit`, `left` and `required` (of a capture: what it takes beyond its hold) are in credits. `left` is what the cap
+    leaves the key until `resets_at` (aware), when its next window begins; `every` says how long its windows are, in
+    ISO 8601.
     """
 
     def __init__(

@@ -52,7 +52,7 @@ def set_cap(wallet: Wallet, attributed_to: str, limit: int, *, every: Any) -> Sp
     """
     key = check_text(attributed_to, "attributed_to")
     check_amount(limit, "limit", minimum=0)
-    period = _iso(every)
+    period = cap_period(every)
     with posting(wallet) as post:
         caps = _caps_of(post.wallet, key, period)
         cap = caps.first()
@@ -79,7 +79,7 @@ def remove_cap(wallet: Wallet, attributed_to: str, every: Any = None) -> int:
     Locks the wallet's row; commits with the caller's transaction, or by itself. Raises InvalidValue.
     """
     key = check_text(attributed_to, "attributed_to")
-    period = None if every is None else _iso(every)
+    period = None if every is None else cap_period(every)
     with posting(wallet) as post:
         removed, _ = _caps_of(post.wallet, key, period).delete()
         if removed:
@@ -117,7 +117,8 @@ def lets_spend(owner: models.Model, attributed_to: str | None, amount: int) -> b
     return all(amount <= cap.left for cap in caps(wallet, key))
 
 
-def _iso(every: object) -> str:
+def cap_period(every: object) -> str:
+    """Return the period of a cap's windows as it is stored, in ISO 8601; raise InvalidValue for what is none."""
     period = Period.parse(every, "every")
     if period.approximate_length < SHORTEST:
         raise InvalidValue.of("every", every, "a period of at least a second")
