@@ -88,6 +88,12 @@ def closed_hold() -> Hold:
     return hold().release()
 
 
+def capped() -> Wallet:
+    wallet = make_wallet(100)
+    wallet.set_cap("key_1", 50, every="day")
+    return wallet
+
+
 def debit() -> Transaction:
     return wallet().debit(30)
 
@@ -152,6 +158,9 @@ ANSWERS: list[tuple[str, Make, Use]] = [
     ("Wallet.held", lambda: hold().wallet, lambda wallet, call: call()),
     ("Wallet.available", lambda: hold().wallet, lambda wallet, call: call()),
     ("Wallet.available_for", wallet, lambda wallet, call: (call(), call("img"))),
+    ("Wallet.set_cap", wallet, lambda wallet, call: call("key_1", 50, every="day")),
+    ("Wallet.remove_cap", capped, lambda wallet, call: (call("key_1", "day"), call("key_1"))),
+    ("Wallet.caps", capped, lambda wallet, call: (call(), call("key_2"))),
     ("Wallet.balance_at", wallet, lambda wallet, call: (call(NOW - HOUR), call(NOW + HOUR))),
     ("Wallet.plan_debit", wallet, lambda wallet, call: call(20)),
     ("Wallet.statement", wallet, lambda wallet, call: call(since=NOW - HOUR)),

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from usage_credits.dsl.wallet_options import WalletOptions
     from usage_credits.exceptions import (
         AppendOnlyError,
+        CapExceeded,
         HoldNotOpen,
         IdempotencyConflict,
         InsufficientCredits,
@@ -71,6 +72,7 @@ _HOMES = {
     "dsl.wallet_options": ("WalletOptions",),
     "exceptions": (
         "AppendOnlyError",
+        "CapExceeded",
         "HoldNotOpen",
         "IdempotencyConflict",
         "InsufficientCredits",
@@ -90,6 +92,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AppendOnlyError",
+    "CapExceeded",
     "CreditPack",
     "HasWallet",
     "HoldNotOpen",

@@ -13,6 +13,7 @@ from usage_credits import conf
 from usage_credits.billing.plans import check_startable, start_plan
 from usage_credits.charging import SpendingBlock
 from usage_credits.dsl import categories
+from usage_credits.ledger.caps import lets_spend
 from usage_credits.ledger.credits import credit_entry, post_credit
 from usage_credits.ledger.debits import post_debit
 from usage_credits.ledger.dry_runs import DryRun, dry_run, dry_run_without_wallet
@@ -68,21 +69,25 @@ class HasWallet(OwnsWallets):
         """Return what `operation` would cost, in credits; reads and writes nothing. Raises InvalidOperation."""
         return quote(operation, params).price
 
-    def has_enough_credits_to(self, operation: Any, /, **params: Any) -> bool:
-        """Tell whether `operation` can be paid now. Raises InvalidOperation, also when the wallet is empty."""
+    def has_enough_credits_to(
+        self, operation: Any, /, *, attributed_to: str | None = None, **params: Any
+    ) -> bool:
+        """Tell whether `operation` can be paid now, within the caps of `attributed_to`. Raises as `plan_spend_on`."""
         quoted = quote(operation, params)
-        return quoted.price == 0 or quoted.price <= self.credits_for(quoted.operation.name)
+        return lets_spend(self, attributed_to, quoted.price) and (
+            quoted.price == 0 or quoted.price <= self.credits_for(quoted.operation.name)
+        )
 
-    def plan_spend_on(self, operation: Any, /, **params: Any) -> DryRun:
+    def plan_spend_on(self, operation: Any, /, *, attributed_to: str | None = None, **params: Any) -> DryRun:
         """Return what charging `operation` would do now; see `usage_credits.ledger.dry_runs.DryRun`.
 
-        Reads only. Raises InvalidOperation, and WalletNotFound as `credits` does.
+        Reads only. Raises InvalidOperation, InvalidValue, and WalletNotFound as `credits` does.
         """
         quoted = quote(operation, params)
         wallet = self.find_wallet()
         if wallet is None and self.wallet_options.auto_create:
-            return dry_run_without_wallet(self.wallet_options.initial_balance, quoted.price)
-        return dry_run(wallet or self._payer(), quoted.price, quoted.operation.name)
+            return dry_run_without_wallet(self.wallet_options.initial_balance, quoted.price, attributed_to)
+        return dry_run(wallet or self._payer(), quoted.price, quoted.operation.name, attributed_to)
 
     def spend_credits_on(
         self,

@@ -14,7 +14,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
 
 from tests.app.models import Newcomer
-from usage_credits import InsufficientCredits
+from usage_credits import CapExceeded, InsufficientCredits
 from usage_credits.billing.fulfillment import Fulfilled, fulfill_due
 from usage_credits.models import Transaction, Transfer, Wallet
 
@@ -169,6 +169,48 @@ def hold_repeatedly(wallet_id: int, times: int, amount: int) -> int:
             case _:
                 held.release()
     return charged
+
+
+def spend_under_a_cap(wallet_id: int, key: str, times: int, amount: int) -> list[str]:
+    """Spend as `key`, by turns by a debit, by a hold that is captured, and by one that is given back."""
+    wallet = Wallet.objects.get(pk=wallet_id)
+    outcomes = []
+    for number in range(times):
+        try:
+            if number % 3 == 0:
+                wallet.debit(amount, attributed_to=key)
+            else:
+                held = wallet.hold(amount, attributed_to=key)
+                if number % 3 == 2:
+                    held.release()
+                    continue
+                held.capture()
+            outcomes.append("paid")
+        except CapExceeded:
+            outcomes.append("refused")
+        except Exception as error:
+            outcomes.append(f"{type(error).__name__}: {error}")
+    return outcomes
+
+
+def debit_under_a_cap(wallet_id: int, key: str, times: int, amount: int) -> list[str]:
+    wallet = Wallet.objects.get(pk=wallet_id)
+    outcomes = []
+    for _ in range(times):
+        try:
+            wallet.debit(amount, attributed_to=key)
+            outcomes.append("paid")
+        except CapExceeded:
+            outcomes.append("refused")
+        except Exception as error:
+            outcomes.append(f"{type(error).__name__}: {error}")
+    return outcomes
+
+
+def set_caps(wallet_id: int, key: str, times: int) -> list[int]:
+    """Set the same cap again and again; answer which rows it was."""
+    wallet = Wallet.objects.get(pk=wallet_id)
+    return [wallet.set_cap(key, 100, every="P1000Y").pk for _ in range(times)]
 
 
 def fulfill_beside(batch_size: int, marker: str) -> Fulfilled:

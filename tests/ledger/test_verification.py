@@ -78,6 +78,12 @@ def world() -> Iterator[World]:
             yield World(wallet, other, credit, debit, overdrawn, sold, charge, held, run)
 
 
+def capped(world: World) -> Transaction:
+    """Give a key a cap and let it spend 5."""
+    world.wallet.set_cap("key", 10, every="day")
+    return world.wallet.debit(5, attributed_to="key")
+
+
 class Fault(NamedTuple):
     invariant: str
     table: str
@@ -460,6 +466,42 @@ FAULTS = {
             w.run(
                 "UPDATE usage_credits_transaction SET reverses_id = NULL WHERE category = 'reversal' AND amount > 0"
             ),
+        ),
+    ),
+    "cap that forgot a debit": Fault(
+        "INV-9",
+        "spending cap",
+        "its key spent",
+        lambda w: (capped(w), w.run("UPDATE usage_credits_spendingcap SET spent = spent - 1")),
+    ),
+    "cap that counts from too late": Fault(
+        "INV-9",
+        "spending cap",
+        "its key spent",
+        lambda w: (capped(w), w.run("UPDATE usage_credits_spendingcap SET counts_from = 1000000")),
+    ),
+    "cap that still counts what was reversed": Fault(
+        "INV-9",
+        "spending cap",
+        "its key spent",
+        lambda w: (capped(w).reverse(), w.run("UPDATE usage_credits_spendingcap SET spent = 5")),
+    ),
+    "cap whose window never ends": Fault(
+        "INV-9",
+        "spending cap",
+        "its window starts at",
+        lambda w: (
+            capped(w),
+            w.run("UPDATE usage_credits_spendingcap SET window_start = '2999-01-01 00:00:00'"),
+        ),
+    ),
+    "cap that the wallet does not know": Fault(
+        "INV-9",
+        "wallet",
+        "spending caps, the wallet counts",
+        lambda w: (
+            capped(w),
+            w.run(f"UPDATE usage_credits_wallet SET cap_count = 0 WHERE id = {w.wallet.pk}"),
         ),
     ),
 }

@@ -92,6 +92,7 @@ def _debit_all(wallet: Wallet, entries: list[DebitEntry]) -> list[Transaction]:
         with posting(wallet, takes=True) as post:
             batch = _Batch(post, entries)
             fresh = batch.check_keys(entries)
+            post.caps.check_all((entry.attributed_to, entry.amount) for entry in fresh)
             posted = batch.post_all(entries, required=sum(entry.amount for entry in fresh))
     except InsufficientCredits as refusal:
         _announce_refusal(wallet, fresh, refusal)
@@ -121,6 +122,7 @@ class _Batch:
         self.allow_negative = conf.current().allow_negative_balance
         self._post = post
         self._used = rows_by_key(post, entries)
+        post.caps.expect(entry.attributed_to for entry in entries)
 
     def check_keys(self, entries: Iterable[DebitEntry]) -> list[DebitEntry]:
         """Return the entries that are no replays, of the wallet or of each other; raises IdempotencyConflict."""

@@ -62,9 +62,10 @@ class Holds:
             self.release(kept[0].hold, kept, RAN_OUT, lots)
 
     def place(self, hold: Hold) -> Hold:
-        """Take what `hold` keeps out of the lots, in spending order; raises InsufficientCredits."""
+        """Take what `hold` keeps out of the lots, in spending order; raises CapExceeded, InsufficientCredits."""
         payers = self._post.payers(hold.operation)
         available = self._post.available_in(payers)
+        self._post.caps.check(hold.attributed_to, hold.amount)
         if hold.amount > available:
             raise InsufficientCredits(available, hold.amount)
         left = hold.amount
@@ -82,12 +83,14 @@ class Holds:
     def capture(self, hold: Hold, parts: list[HeldLot], entry: DebitEntry, *, final: bool) -> Transaction:
         """Append the debit that charges `hold`, paid by what it keeps, whether or not that has expired meanwhile.
 
-        What is beyond that is taken from the wallet; raises InsufficientCredits where it is not there. The last
-        capture gives back what is left.
+        What is beyond that is taken from the wallet; raises CapExceeded where the hold's key may not spend it, and
+        InsufficientCredits where it is not there. The last capture gives back what is left.
         """
         kept = sum(part.amount for part in parts)
         payers = self._post.payers(entry.operation)
         more, available = max(entry.amount - kept, 0), self._post.available_in(payers)
+        if more:
+            self._post.caps.check(entry.attributed_to, more)
         if more > available:
             raise InsufficientCredits(kept + available, entry.amount)
         row = self._post._row(
@@ -103,6 +106,7 @@ class Holds:
         for lot in payers:
             paid = min(more, lot.remaining)
             more -= self._post._allocate(row, lot, paid) if paid else 0
+        self._post.caps.count(row)
         hold.captured += entry.amount
         self.changed[hold.pk] = hold
         self._tell("hold_captured", hold, entry.amount, transaction=row)

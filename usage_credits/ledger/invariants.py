@@ -17,6 +17,7 @@ from usage_credits.dsl.categories import (
     TRANSFER_IN,
     TRANSFER_OUT,
 )
+from usage_credits.ledger.cap_checks import CAP_CHECKS
 from usage_credits.ledger.check import Check
 from usage_credits.ledger.hold_checks import HOLD_CHECKS
 from usage_credits.ledger.scope_checks import SCOPE_CHECKS
@@ -291,6 +292,7 @@ CHECKS = (
                OR d.amount > r.amount)
         """,
     ),
+    *CAP_CHECKS,
     *HOLD_CHECKS,
     *TRANSFER_CHECKS,
     *SCOPE_CHECKS,

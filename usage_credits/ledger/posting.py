@@ -13,6 +13,7 @@ from typing import Any
 
 from usage_credits.dsl.categories import EXPIRATION
 from usage_credits.exceptions import InsufficientCredits, InvalidAmount, InvalidValue
+from usage_credits.ledger.capped import Caps
 from usage_credits.ledger.claims import Claims
 from usage_credits.ledger.debts import Debts
 from usage_credits.ledger.entries import CreditEntry, DebitEntry
@@ -34,6 +35,7 @@ class Posting:
         self.debts = Debts(wallet)
         self.claims = Claims(wallet)
         self.holds = Holds(self, overdue)
+        self.caps = Caps(self)
         self.rows: list[Transaction] = []
         self.new_lots: list[Lot] = []
         self.used_lots: dict[int, Lot] = {}
@@ -129,10 +131,13 @@ class Posting:
     def debit(self, entry: DebitEntry, *, allow_negative: bool) -> Transaction:
         """Append a debit and what each lot pays of it; the rest, where negatives are allowed, becomes debt.
 
-        Raises InsufficientCredits, with what is available for its operation now, where it cannot be paid.
+        Raises CapExceeded where the entry's key may not spend as much, and InsufficientCredits, with what is available
+        for its operation now, where it cannot be paid.
         """
         payers = self.payers(entry.operation, entry.pays_first)
         available = self.available_in(payers)
+        # Before what can be paid: whoever bought more would be refused all the same.
+        self.caps.check(entry.attributed_to, entry.amount)
         if entry.amount > available and not allow_negative:
             raise InsufficientCredits(available, entry.amount)
         overdraft = max(entry.amount - sum(lot.remaining for lot in payers), 0)
@@ -153,6 +158,7 @@ class Posting:
             if left and lot.remaining:
                 left -= self._allocate(row, lot, min(left, lot.remaining))
         self.debts.add(row, overdraft)
+        self.caps.count(row)
         return row
 
     def alias(self, row: Transaction, key: str) -> None:

@@ -94,6 +94,7 @@ def _give_back(post: Posting, debit: Transaction, facts: dict[str, Any]) -> list
     parts = parts_of(paid)
     owed = -debit.amount - sum(part.amount for part in parts)
     open_part = [Part(owed)] if owed else []
+    post.caps.uncount(debit)
     return [
         post.give_back(
             CreditEntry(

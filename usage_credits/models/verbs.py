@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from usage_credits.exceptions import UsageCreditsError
     from usage_credits.ledger.account_statements import AccountStatement
     from usage_credits.ledger.batches import DebitItem, Mode
+    from usage_credits.ledger.caps import CapStatus
     from usage_credits.ledger.credits import CreditOptions
     from usage_credits.ledger.debits import DebitOptions
     from usage_credits.ledger.dry_runs import DryRun
     from usage_credits.ledger.holds import CaptureOptions, HoldOptions
     from usage_credits.ledger.transfers import TransferOptions
+    from usage_credits.models.cap import SpendingCap
     from usage_credits.models.hold import Hold
     from usage_credits.models.transaction import Transaction
     from usage_credits.models.transfer import Transfer
@@ -103,11 +105,31 @@ class WalletVerbs:
 
         return balance_at(cast("Wallet", self), moment)
 
-    def plan_debit(self, amount: int, *, operation: str | None = None) -> DryRun:
+    def plan_debit(
+        self, amount: int, *, operation: str | None = None, attributed_to: str | None = None
+    ) -> DryRun:
         """Return what a debit of `amount` would do now. See `usage_credits.ledger.dry_runs.plan_debit`."""
         from usage_credits.ledger.dry_runs import plan_debit
 
-        return plan_debit(cast("Wallet", self), amount, operation=operation)
+        return plan_debit(cast("Wallet", self), amount, operation=operation, attributed_to=attributed_to)
+
+    def set_cap(self, attributed_to: str, limit: int, *, every: Any) -> SpendingCap:
+        """Let a key spend no more than `limit` in each window. See `usage_credits.ledger.caps.set_cap`."""
+        from usage_credits.ledger.caps import set_cap
+
+        return set_cap(cast("Wallet", self), attributed_to, limit, every=every)
+
+    def remove_cap(self, attributed_to: str, every: Any = None) -> int:
+        """Lift the caps of a key and return how many there were. See `usage_credits.ledger.caps.remove_cap`."""
+        from usage_credits.ledger.caps import remove_cap
+
+        return remove_cap(cast("Wallet", self), attributed_to, every)
+
+    def caps(self, attributed_to: str | None = None) -> list[CapStatus]:
+        """Return what the caps leave all keys, or one, now. See `usage_credits.ledger.caps.caps`."""
+        from usage_credits.ledger.caps import caps
+
+        return caps(cast("Wallet", self), attributed_to)
 
     def statement(
         self,
@@ -133,6 +155,9 @@ class WalletVerbs:
     atransfer_to = twin_method(transfer_to)
     ahold = twin_method(hold)
     aavailable_for = twin_method(available_for)
+    aset_cap = twin_method(set_cap)
+    aremove_cap = twin_method(remove_cap)
+    acaps = twin_method(caps)
     abalance_at = twin_method(balance_at)
     aplan_debit = twin_method(plan_debit)
     astatement = twin_method(statement)
