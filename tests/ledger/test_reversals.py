@@ -112,6 +112,20 @@ def test_what_a_debit_owes_lowers_the_debt(wallet: Wallet) -> None:
     assert debit.unbacked == 0
 
 
+def test_debit_that_an_ending_hold_settled_comes_back_with_the_expiry_of_what_was_held(
+    wallet: Wallet, clock: Any
+) -> None:
+    wallet.credit(10, expires_at=START + days(2))
+    wallet.hold(10, ttl=days(1))
+    with configured(ALLOW_NEGATIVE_BALANCE=True):
+        debit = wallet.debit(10)
+    clock.shift(days(1))
+    (row,) = debit.reverse()
+    assert (row.amount, row.expires_at) == (10, START + days(2))
+    clock.shift(days(1))
+    assert wallet.balance == 0
+
+
 @pytest.mark.behaviour("DEC-21")
 def test_what_expired_settles_no_debt(wallet: Wallet, clock: Any) -> None:
     wallet.credit(10, expires_at=START + days(1))
