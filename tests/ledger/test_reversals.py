@@ -332,3 +332,15 @@ def test_what_expired_since_the_transfer_is_gone_on_both_sides(clock: Any) -> No
     assert (sender.balance, receiver.balance, claims_of(receiver)) == (30, 0, 0)
     assert amounts_of(sender) == [30, 30, -50, 30, -30, 20]
     assert amounts_of(receiver) == [30, 20, -30, -20]
+
+
+def test_what_the_receiver_held_may_expire_after_the_reversal(clock: Any) -> None:
+    sender, receiver = make_wallet(), make_wallet()
+    sender.credit(50, expires_at=START + days(1))
+    moved = sender.transfer_to(receiver, 50)
+    held = receiver.hold(20, ttl=days(3))
+    moved.reverse()
+    assert (sender.balance, receiver.balance, claims_of(receiver)) == (50, 20, 20)
+    clock.shift(days(2))
+    held.release()
+    assert (sender.balance, receiver.balance, claims_of(receiver)) == (0, 0, 20)
