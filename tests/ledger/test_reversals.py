@@ -120,6 +120,20 @@ def test_what_a_debit_owes_lowers_the_debt(wallet: Wallet) -> None:
     assert debit.unbacked == 0
 
 
+def test_debit_that_an_ending_hold_settled_comes_back_with_the_expiry_of_what_was_held(
+    wallet: Wallet, clock: Any
+) -> None:
+    wallet.credit(10, expires_at=START + days(2))
+    wallet.hold(10, ttl=days(1))
+    with configured(ALLOW_NEGATIVE_BALANCE=True):
+        debit = wallet.debit(10)
+    clock.shift(days(1))
+    (row,) = debit.reverse()
+    assert (row.amount, row.expires_at) == (10, START + days(2))
+    clock.shift(days(1))
+    assert wallet.balance == 0
+
+
 @pytest.mark.behaviour("DEC-21")
 def test_what_expired_settles_no_debt(wallet: Wallet, clock: Any) -> None:
     wallet.credit(10, expires_at=START + days(1))
@@ -326,3 +340,15 @@ def test_what_expired_since_the_transfer_is_gone_on_both_sides(clock: Any) -> No
     assert (sender.balance, receiver.balance, claims_of(receiver)) == (30, 0, 0)
     assert amounts_of(sender) == [30, 30, -50, 30, -30, 20]
     assert amounts_of(receiver) == [30, 20, -30, -20]
+
+
+def test_what_the_receiver_held_may_expire_after_the_reversal(clock: Any) -> None:
+    sender, receiver = make_wallet(), make_wallet()
+    sender.credit(50, expires_at=START + days(1))
+    moved = sender.transfer_to(receiver, 50)
+    held = receiver.hold(20, ttl=days(3))
+    moved.reverse()
+    assert (sender.balance, receiver.balance, claims_of(receiver)) == (50, 20, 20)
+    clock.shift(days(2))
+    held.release()
+    assert (sender.balance, receiver.balance, claims_of(receiver)) == (0, 0, 20)

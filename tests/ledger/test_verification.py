@@ -430,6 +430,58 @@ FAULTS = {
             f"UPDATE usage_credits_transaction SET reverses_id = {w.credit.pk} WHERE id = {w.overdrawn.pk}"
         ),
     ),
+    "credit reversed by less than was left of it": Fault(
+        "INV-6",
+        "transaction",
+        "or the rows that reverse it are in another wallet",
+        lambda w: (
+            w.credit.reverse(),
+            w.run(
+                f"UPDATE usage_credits_debt SET amount = 29, open_amount = 29 WHERE reverses_id = {w.credit.pk}"
+            ),
+            w.run(f"UPDATE usage_credits_wallet SET claims = 29 WHERE id = {w.wallet.pk}"),
+        ),
+    ),
+    "claim of a reversed credit forgotten": Fault(
+        "INV-6",
+        "transaction",
+        "or the rows that reverse it are in another wallet",
+        lambda w: (
+            w.credit.reverse(),
+            w.run(f"DELETE FROM usage_credits_debt WHERE reverses_id = {w.credit.pk}"),
+            w.run(f"UPDATE usage_credits_wallet SET claims = 0 WHERE id = {w.wallet.pk}"),
+        ),
+    ),
+    "debit reversed twice": Fault(
+        "INV-6",
+        "transaction",
+        "or the rows that reverse it are in another wallet",
+        lambda w: (
+            w.debit.reverse(),
+            w.run(
+                f"UPDATE usage_credits_transaction SET reverses_id = {w.debit.pk} "
+                f"WHERE id = {w.wallet.credit(30).pk}"
+            ),
+        ),
+    ),
+    "reversal reversed": Fault(
+        "INV-6",
+        "transaction",
+        "or it stays",
+        lambda w: w.run(
+            f"UPDATE usage_credits_transaction SET reverses_id = {w.debit.reverse()[0].pk} "
+            f"WHERE id = {w.wallet.debit(30).pk}"
+        ),
+    ),
+    "capture after the hold's time": Fault(
+        "INV-4",
+        "transaction",
+        "whose time was over",
+        lambda w: w.run(
+            "UPDATE usage_credits_hold SET expires_at = created_at "
+            f"WHERE id = {w.wallet.hold(5).capture().hold_id}"
+        ),
+    ),
     "transfer of more than its legs": Fault(
         "INV-8",
         "transfer",
@@ -455,6 +507,18 @@ FAULTS = {
         lambda w: w.run(
             "UPDATE usage_credits_transaction SET transfer_id = "
             f"{w.wallet.transfer_to(w.other, 5).pk} WHERE id = {w.credit.pk}"
+        ),
+    ),
+    "transfer reversed with less given back than taken": Fault(
+        "INV-8",
+        "transfer",
+        "had expired",
+        lambda w: (
+            w.wallet.transfer_to(w.other, 20).reverse(),
+            w.run(
+                "UPDATE usage_credits_transaction SET amount = 19, balance_after = balance_after - 1 "
+                "WHERE category = 'reversal' AND amount = 20"
+            ),
         ),
     ),
     "transfer reversed on one side": Fault(

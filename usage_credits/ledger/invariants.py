@@ -13,6 +13,7 @@ from usage_credits.dsl.categories import (
     CREDIT_PACK_PURCHASE,
     CREDIT_PACK_REFUND,
     EXPIRATION,
+    REVERSAL,
     SUBSCRIPTION_REFUND,
     TRANSFER_IN,
     TRANSFER_OUT,
@@ -25,6 +26,7 @@ from usage_credits.ledger.transfer_checks import TRANSFER_CHECKS
 
 CATEGORIES = {
     "expiration": EXPIRATION,
+    "reversal": REVERSAL,
     "transfer_out": TRANSFER_OUT,
     "transfer_in": TRANSFER_IN,
     "credit_pack_purchase": CREDIT_PACK_PURCHASE,

@@ -90,8 +90,10 @@ def _first_reversal(rows: Sequence[Transaction]) -> list[Transaction]:
 
 def _give_back(post: Posting, debit: Transaction, facts: dict[str, Any]) -> list[Transaction]:
     """Append the credits that undo a debit: what it still owes first, so that the rest pays debts no sooner."""
+    # First, as a hold that ends by it may settle what the debit owes.
+    post.book_expired()
     paid = Allocation.objects.using(debit._state.db).filter(debit=debit).select_related("lot").order_by("pk")
-    parts = parts_of(paid)
+    parts = parts_of([*paid, *(part for part in post.allocations if part.debit.pk == debit.pk)])
     owed = -debit.amount - sum(part.amount for part in parts)
     open_part = [Part(owed)] if owed else []
     post.caps.uncount(debit)
