@@ -42,6 +42,7 @@ class Charge:
         """Hold `price`, in a transaction of its own or the caller's; raises InsufficientCredits."""
         self.transaction: Transaction | None = _find_charge(wallet, entry)
         self.hold: Hold | None = None
+        self.using = router.db_for_write(Wallet, instance=wallet)
         self._wallet = wallet
         self._entry = entry
         self._amount = price
@@ -163,7 +164,7 @@ class SpendingBlock:
     def _run(self) -> Iterator[Charge]:
         charge = self._hold()
         try:
-            with transaction.atomic(using=router.db_for_write(Wallet)):
+            with transaction.atomic(using=charge.using):
                 yield charge
                 charge.settle()
         except BaseException:
@@ -176,7 +177,7 @@ class SpendingBlock:
     def _settle(self) -> None:
         charge = cast("Charge", self._charge)
         try:
-            with transaction.atomic(using=router.db_for_write(Wallet)):
+            with transaction.atomic(using=charge.using):
                 charge.settle()
                 # The last moment at which it can be undone.
                 if self._is_cancelled:

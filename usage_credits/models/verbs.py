@@ -7,8 +7,8 @@ imports the models.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Unpack, cast, overload
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast, overload
 
 from asgiref.sync import sync_to_async
 
@@ -29,6 +29,14 @@ if TYPE_CHECKING:
     from usage_credits.models.transaction import Transaction
     from usage_credits.models.transfer import Transfer
     from usage_credits.models.wallet import Wallet
+
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+
+
+def _not_in_templates(verb: Verb) -> Verb:
+    """Mark a verb that needs no arguments, so that a template which names it does not call it."""
+    setattr(verb, "alters_data", True)  # noqa: B010 - functions declare no such attribute
+    return verb
 
 
 class WalletVerbs:
@@ -184,6 +192,7 @@ class WalletVerbs:
 class HoldVerbs:
     """What one does with a hold."""
 
+    @_not_in_templates
     def extend(
         self,
         ttl: datetime.timedelta | None = None,
@@ -195,12 +204,14 @@ class HoldVerbs:
 
         return extend(cast("Hold", self), ttl, until=until)
 
+    @_not_in_templates
     def capture(self, amount: int | None = None, **options: Unpack[CaptureOptions]) -> Transaction:
         """Charge `amount`, by default all that is left, and return the debit. See `ledger.holds.capture`."""
         from usage_credits.ledger.holds import capture
 
         return capture(cast("Hold", self), amount, **options)
 
+    @_not_in_templates
     def release(self) -> Hold:
         """Give back what the hold still keeps and return it. See `usage_credits.ledger.holds.release`."""
         from usage_credits.ledger.holds import release
@@ -215,6 +226,7 @@ class HoldVerbs:
 class TransactionVerbs:
     """What one does with a transaction and asks of it beyond its columns."""
 
+    @_not_in_templates
     def reverse(self, *, reason: str | None = None) -> list[Transaction]:
         """Undo the row by rows of its own and return them. See `usage_credits.ledger.reversals.reverse`."""
         from usage_credits.ledger.reversals import reverse
@@ -248,6 +260,7 @@ class TransactionVerbs:
 class TransferVerbs:
     """What one does with a transfer."""
 
+    @_not_in_templates
     def reverse(self, *, reason: str | None = None) -> list[Transaction]:
         """Undo both sides by rows of their own and return them. See `usage_credits.ledger.reversals`."""
         from usage_credits.ledger.reversals import reverse_transfer
