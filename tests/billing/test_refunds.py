@@ -128,7 +128,7 @@ def test_announce_what_a_refund_took(fake: FakeStripe, user: User) -> None:
 def test_take_back_nothing_more_when_told_again(fake: FakeStripe, user: User) -> None:
     session = buy(fake, user)
     give_back(fake, session, 2_450)
-    for event in fake.events[-2:]:
+    for event in fake.announced[-2:]:
         assert fake.deliver(event, times=2) == [200, 200]
         assert fake.deliver(fake.reissue(event)) == [200]
     assert announce(fake, session) == [200] * 3
