@@ -12,8 +12,9 @@ from django.db import IntegrityError, models, router, transaction
 
 from usage_credits import conf
 from usage_credits.billing import refunds
-from usage_credits.billing.notices import SOURCE, Unresolvable, record_notice, resolve_notice
+from usage_credits.billing.notices import SOURCE, Unresolvable, record_report, resolve_notice
 from usage_credits.billing.refunds import Look, Returned
+from usage_credits.billing.reports import find_fulfillment
 from usage_credits.dsl.categories import CREDIT_PACK_PURCHASE
 from usage_credits.dsl.money import Money
 from usage_credits.dsl.packs import PURCHASE_TYPE, CreditPack
@@ -23,7 +24,7 @@ from usage_credits.ledger.events import announce
 from usage_credits.ledger.journal import posting
 from usage_credits.ledger.keys import find_replay
 from usage_credits.ledger.posting import Posting
-from usage_credits.ledger.wallets import find_wallet, open_wallet
+from usage_credits.ledger.wallets import open_wallet
 from usage_credits.models import (
     Fulfillment,
     FulfillmentKind,
@@ -70,7 +71,7 @@ def is_pack_purchase(metadata: Mapping[str, str] | None) -> bool:
 
 def find_settled(key: str) -> Fulfillment | None:
     """Return the fulfillment of a purchase, or None; a notice that was left open beside one is resolved."""
-    fulfillment = _find_fulfillment(key)
+    fulfillment = find_fulfillment(key)
     if fulfillment is not None:
         resolve_notice(key, fulfillment)
     return fulfillment
@@ -111,7 +112,7 @@ def _await_award(purchase: Purchase, find_owner: FindOwner) -> Fulfillment | Non
     if owner is None:
         return None
     with posting(open_wallet(owner)):
-        return _find_fulfillment(purchase.key)
+        return find_fulfillment(purchase.key)
 
 
 def _award_or_notice(
@@ -124,18 +125,7 @@ def _award_or_notice(
             raise Unresolvable(NoticeReason.NO_OWNER, f"customer: {purchase.customer_id or 'none'}")
         return _award_once(purchase, pack, owner)
     except Unresolvable as problem:
-        return record_notice(
-            purchase.key,
-            problem,
-            customer_id=purchase.customer_id,
-            payload={**purchase.references, "metadata": dict(purchase.metadata)},
-            wallet=find_wallet(owner) if owner else None,
-        )
-
-
-def _find_fulfillment(key: str) -> Fulfillment | None:
-    using = router.db_for_write(Fulfillment)
-    return Fulfillment.objects.using(using).filter(source=SOURCE, source_id=key).first()
+        return record_report(purchase, problem, owner)
 
 
 def _sold_pack(purchase: Purchase, *, accept_changed: bool) -> CreditPack:
@@ -182,7 +172,7 @@ def _award_once(purchase: Purchase, pack: CreditPack, owner: models.Model) -> Fu
 
 def _award(purchase: Purchase, pack: CreditPack, wallet: Wallet) -> Fulfillment:
     with posting(wallet) as post:
-        awarded = _find_fulfillment(purchase.key)
+        awarded = find_fulfillment(purchase.key)
         if awarded is not None:
             return awarded
         fulfillment = _record(purchase, pack, post)
