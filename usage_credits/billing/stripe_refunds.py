@@ -17,7 +17,7 @@ from usage_credits.billing.stripe_api import Access, retrieve_intent
 from usage_credits.billing.stripe_charges import look_at
 from usage_credits.billing.stripe_invoices import Line
 from usage_credits.billing.stripe_objects import Payload, metadata_of, sid, subscription_of
-from usage_credits.billing.stripe_purchases import settle_whole
+from usage_credits.billing.stripe_purchases import settle_retrieved
 from usage_credits.billing.stripe_subscriptions import settle_subscription
 from usage_credits.dsl.categories import (
     REFUNDS,
@@ -37,12 +37,12 @@ def settle_refund(subject: Payload, access: Access) -> Fulfillment | PaymentNoti
     intent_id = sid(subject.get("payment_intent"))
     if intent_id is None:
         return None
-    settled = settle_whole(intent_id, access)
-    if settled is not None:
-        return settled
     intent = retrieve_intent(intent_id, access)
-    if intent is None or is_pack_purchase(metadata_of(intent)):
+    if intent is None:
         return None
+    settled = settle_retrieved(intent, access)
+    if settled is not None or is_pack_purchase(metadata_of(intent)):
+        return settled
     invoice_id = sid(subject.get("invoice")) or sid(intent.get("invoice")) or _invoice_of(intent_id, access)
     charge_id = sid(intent.get("latest_charge"))
     return _settle_invoice(invoice_id, charge_id, access) if invoice_id and charge_id else None
