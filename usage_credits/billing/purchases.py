@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ from usage_credits import conf
 from usage_credits.billing import refunds
 from usage_credits.billing.notices import SOURCE, Unresolvable, record_report, resolve_notice
 from usage_credits.billing.refunds import Look, Returned
-from usage_credits.billing.reports import find_fulfillment
+from usage_credits.billing.reports import OutdatedReport, find_fulfillment
 from usage_credits.dsl.categories import CREDIT_PACK_PURCHASE
 from usage_credits.dsl.money import Money
 from usage_credits.dsl.packs import PURCHASE_TYPE, CreditPack
@@ -83,27 +84,43 @@ def settle(
     """Bring the award of a purchase, and what was taken back of it, to what they should be by now.
 
     Returns what stands for the purchase. Does nothing, and returns None, for what is no pack, is not paid, or was
-    wholly refunded before it was first seen; what was refunded in part is awarded, and its share taken back by
-    `refunds.settle`, which asks again by `look`. Award and fulfillment commit together, or with the caller's
-    transaction, under the wallet's lock. What cannot be resolved (unknown pack, no owner, a pack that differs from
-    what was sold, refused by the ledger) becomes an open notice; `accept_changed` awards the pack as it is today.
+    wholly refunded before it was first seen; what was refunded in part is awarded, and its share taken back. Award and
+    fulfillment commit together, or with the caller's transaction, under the wallet's lock. `look` asks what went back
+    of a purchase that is awarded already, and once more of a new one after it is committed: a refund may have come
+    meanwhile. What cannot be resolved (unknown pack, no owner, a pack that differs from what was sold, refused by the
+    ledger) becomes an open notice; `accept_changed` awards the pack as it is today.
     """
-    settled: Fulfillment | PaymentNotice | None = find_settled(purchase.key)
-    if settled is None:
-        if purchase.pack_name is None or not purchase.is_paid:
-            return None
-        if purchase.returned.is_whole:
-            settled = _await_award(purchase, find_owner)
-            if settled is None:
-                logger.warning("The payment %s was refunded before it was awarded: no credits", purchase.key)
-                resolve_notice(purchase.key, None)
-                return None
-        else:
-            settled = _award_or_notice(purchase, find_owner, accept_changed=accept_changed)
+    known = find_settled(purchase.key)
+    if known is not None:
+        refunds.settle_pack(known, look)
+        return known
+    if purchase.pack_name is None or not purchase.is_paid:
+        return None
+    settled: Fulfillment | PaymentNotice | None
+    if purchase.returned.is_whole:
+        settled = _await_award(purchase, find_owner)
+        if settled is None:
+            logger.warning("The payment %s was refunded before it was awarded: no credits", purchase.key)
+            resolve_notice(purchase.key, None)
+    else:
+        settled = _award_or_notice(purchase, find_owner, accept_changed=accept_changed)
     if isinstance(settled, Fulfillment):
-        # Also after a new award: it may rest on what was read before a refund.
-        refunds.settle_pack(settled, look)
+        _take_back(settled, purchase.returned, look)
     return settled
+
+
+def _take_back(fulfillment: Fulfillment, returned: Returned, look: Look) -> None:
+    """Take back what had gone back when the purchase was read, and look again once its award is committed."""
+    if returned.total:
+        # Outdated: somebody else awarded it and knows more. What remains is seen by looking again.
+        with suppress(OutdatedReport):
+            refunds.take_back_pack(fulfillment, returned, revision=0)
+
+    def look_again() -> None:
+        refunds.settle_pack(fulfillment, look)
+
+    # Robust: the award stands. Where this look fails, the refund's next notice or sync_credits takes back.
+    transaction.on_commit(look_again, using=fulfillment._state.db, robust=True)
 
 
 def _await_award(purchase: Purchase, find_owner: FindOwner) -> Fulfillment | None:

@@ -11,9 +11,11 @@ from contextlib import suppress
 from typing import TypeVar
 
 from django.db import router
+from django.db.models import F
 
 from usage_credits.billing.notices import SOURCE
 from usage_credits.models import Fulfillment
+from usage_credits.models.fulfillment import FulfillmentQuerySet
 
 ATTEMPTS = 5
 """How often the provider is asked where other reports are taken in meanwhile."""
@@ -40,3 +42,21 @@ def ask_again(settle: Callable[[], T]) -> T:
         with suppress(OutdatedReport):
             return settle()
     return settle()
+
+
+def revision_of(fulfillment: Fulfillment) -> int:
+    """Return how many reports were taken in by now; read it before asking for one."""
+    return _row(fulfillment).values_list("revision", flat=True).get()
+
+
+def take_in(fulfillment: Fulfillment, revision: int) -> None:
+    """Count a report that was asked for at `revision`; call it under the wallet's lock, before what it leads to.
+
+    Raises OutdatedReport where another was taken in since.
+    """
+    if not _row(fulfillment).filter(revision=revision).update(revision=F("revision") + 1):
+        raise OutdatedReport(fulfillment.source_id)
+
+
+def _row(fulfillment: Fulfillment) -> FulfillmentQuerySet:
+    return Fulfillment.objects.using(fulfillment._state.db).filter(pk=fulfillment.pk)
