@@ -306,10 +306,14 @@ def test_take_back_what_is_refunded_while_it_is_awarded(fake: FakeStripe, user: 
 
     pre_save.connect(refund, sender=Fulfillment)
     try:
-        assert fake.deliver(fake.event("payment_intent.succeeded")) == [200]
+        with capture_events() as events:
+            assert fake.deliver(fake.event("payment_intent.succeeded")) == [200]
+            # We look again once the award is committed.
+            assert user.credits == 1_000
     finally:
         pre_save.disconnect(refund, sender=Fulfillment)
     assert refunds() == [-1_000]
+    assert names(events)[-1] == "credits_refunded"
 
 
 @pytest.mark.behaviour("RFD-12")

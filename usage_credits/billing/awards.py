@@ -27,6 +27,8 @@ CYCLE = "fulfillment_cycle"
 UPGRADE = "plan_upgrade"
 SEATS = "seats_added"
 FIRST_AWARD = "first_award"
+TRIAL = "trial"
+REACTIVATION = "reactivation"
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def award_trial(
     post: Posting, fulfillment: Fulfillment, plan: SubscriptionPlan, ends_at: datetime.datetime
 ) -> list[Transaction]:
     """Post the plan's trial credits, which last as long as the trial; nothing once it is over."""
-    key = _key(fulfillment, "trial")
+    key = _key(fulfillment, TRIAL)
     if not plan.trial_includes or ends_at <= post.now or is_used(post, key):
         return []
     fulfillment.credits_last_awarded = plan.trial_includes
@@ -147,7 +149,7 @@ def award_trial(
             plan,
             plan.trial_includes,
             SUBSCRIPTION_TRIAL,
-            reason="trial",
+            reason=TRIAL,
             expires_at=ends_at,
             key=key,
         )

@@ -31,10 +31,13 @@ def receive_webhooks(
     uuid = uuid4()
     path = reverse("djstripe:djstripe_webhook_by_uuid", kwargs={"uuid": uuid})
     api_key = djstripe_settings.get_default_api_key(djstripe_settings.STRIPE_LIVE_MODE)
-    options: dict[str, Any] = {"api_version": api_version} if api_version else {}
+    options: dict[str, Any] = {
+        "enabled_events": sorted(RECEIVERS if enabled_events is None else enabled_events)
+    }
+    if api_version:
+        options["api_version"] = api_version
     registered = stripe.WebhookEndpoint.create(
         url=base_url + path,
-        enabled_events=sorted(RECEIVERS if enabled_events is None else enabled_events),
         metadata={"djstripe_uuid": str(uuid)},
         api_key=api_key,
         **options,
