@@ -68,9 +68,9 @@ UNDONE: dict[str, Callable[[Wallet, Wallet, int, str | None], Any]] = {
 """What is done before a rollback, besides a credit."""
 
 
-STOCK = ((10, 2), (15, 6), (20, None))
+STOCK = ((5, 2), (10, 6), (10, None))
 """Amounts and hours of the lots with which every history starts."""
-HELD, HELD_FOR = 18, 4 * HOUR
+HELD, HELD_FOR = 12, 4 * HOUR
 
 
 class Pair(NamedTuple):
