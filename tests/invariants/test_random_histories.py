@@ -45,7 +45,7 @@ IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "ci"
 IS_SQLITE = os.environ.get("TEST_DATABASE", "sqlite") == "sqlite"
 HISTORIES = settings(
     max_examples=(2_000 if IS_LONG else 200) // (1 if IS_SQLITE else 10),
-    stateful_step_count=18,
+    stateful_step_count=15,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
@@ -68,9 +68,9 @@ UNDONE: dict[str, Callable[[Wallet, Wallet, int, str | None], Any]] = {
 """What is done before a rollback, besides a credit."""
 
 
-STOCK = ((10, 2), (15, 6), (20, None))
+STOCK = ((5, 2), (10, 6), (10, None))
 """Amounts and hours of the lots with which every history starts."""
-HELD, HELD_FOR = 18, 4 * HOUR
+HELD, HELD_FOR, OWED = 12, 4 * HOUR, 7
 
 
 class Pair(NamedTuple):
@@ -82,22 +82,25 @@ class Pair(NamedTuple):
 
 
 class Start(NamedTuple):
-    """From where each history goes on: an empty wallet, and one with stock and a hold, posted once for all."""
+    """From where each history goes on, posted once for all: a wallet with stock, one with a debt, both with a hold."""
 
     users: list[User]
     credits: list[Transaction]
-    hold: Hold
+    holds: list[Hold]
+    debit: Transaction
 
     @classmethod
     def post(cls) -> Start:
         users = [make_user(), make_user()]
-        wallet = users[0].wallet()
-        with time_machine.travel(START, tick=False):
+        wallet, other = (user.wallet() for user in users)
+        with time_machine.travel(START, tick=False), allowing(True):
             rows = [
                 wallet.credit(amount, expires_at=None if hours is None else START + hours * HOUR)
                 for amount, hours in STOCK
             ]
-            return cls(users, rows, wallet.hold(HELD, ttl=HELD_FOR))
+            other.credit(HELD)
+            holds = [one.hold(HELD, ttl=HELD_FOR) for one in (wallet, other)]
+            return cls(users, rows, holds, other.debit(OWED))
 
 
 class RandomHistory(RuleBasedStateMachine):
@@ -127,8 +130,11 @@ class RandomHistory(RuleBasedStateMachine):
             self.credits.append(
                 Pair(copy(row), self.ledgers[0].credit(amount, self.after(hours) or NEVER), 0)
             )
-        kept = self.ledgers[0].hold(HELD, START + HELD_FOR)
-        self.holds.append(Pair(copy(self.start.hold), kept, 0))
+        self.ledgers[1].credit(HELD)
+        for side, held in enumerate(self.start.holds):
+            self.holds.append(Pair(copy(held), self.ledgers[side].hold(HELD, START + HELD_FOR), side))
+        owed = self.ledgers[1].debit(OWED, negatives=True)
+        self.debits.append(Pair(copy(self.start.debit), owed, 1))
 
     def teardown(self) -> None:
         try:
