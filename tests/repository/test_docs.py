@@ -100,7 +100,7 @@ def test_document_every_option_of_a_plan() -> None:
 
 def test_document_every_event_that_is_received() -> None:
     documented = page("how-to/run-in-production.md") + page("how-to/refunds-and-disputes.md")
-    assert set(stripe_events.RECEIVERS) <= set(re.findall(r"`([\w.]+)`", documented))
+    assert set(stripe_events.EVENTS) <= set(re.findall(r"`([\w.]+)`", documented))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from djstripe.models import Event
 from tests.app.models import Team, User
 from tests.factories import configured, make_user
 from usage_credits import SubscriptionPlan, credits, find_credit_pack
-from usage_credits.billing.stripe_events import RECEIVERS
+from usage_credits.billing.stripe_events import EVENTS
 from usage_credits.testing import StripeWorld, use_stripe_world
 
 PLANS = [
@@ -138,7 +138,7 @@ def test_tell_the_webhook_what_it_is_enabled_for(stripe_world: StripeWorld, user
     assert "customer.created" in {event["type"] for event in stripe_world.fake.events}
     told = set(Event.objects.values_list("type", flat=True))
     assert told == {event["type"] for event in stripe_world.fake.announced}
-    assert told < set(RECEIVERS)
+    assert told < set(EVENTS)
 
 
 class TestEveryEvent:

@@ -98,6 +98,9 @@ RECEIVERS = {
     "refund.failed": receive_refund,
     "refund.updated": receive_refund,
 }
+
+EVENTS = (*RECEIVERS, "customer.deleted")
+"""What an endpoint is enabled for: dj-stripe has to know of a deleted customer, so that another is created."""
 """What is done at which event. A payment that failed was never awarded, so its events are not among them."""
 
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from djstripe.models import WebhookEndpoint
 from djstripe.settings import djstripe_settings
 
-from usage_credits.billing.stripe_events import RECEIVERS
+from usage_credits.billing.stripe_events import EVENTS
 
 
 def receive_webhooks(
@@ -31,9 +31,7 @@ def receive_webhooks(
     uuid = uuid4()
     path = reverse("djstripe:djstripe_webhook_by_uuid", kwargs={"uuid": uuid})
     api_key = djstripe_settings.get_default_api_key(djstripe_settings.STRIPE_LIVE_MODE)
-    options: dict[str, Any] = {
-        "enabled_events": sorted(RECEIVERS if enabled_events is None else enabled_events)
-    }
+    options: dict[str, Any] = {"enabled_events": sorted(EVENTS if enabled_events is None else enabled_events)}
     if api_version:
         options["api_version"] = api_version
     registered = stripe.WebhookEndpoint.create(
