@@ -395,7 +395,7 @@ class RandomHistory(RuleBasedStateMachine):
         assert wallet.balance_at(later) == ledger.balance(later)
         assert ledger_stats(wallet=wallet).outstanding == ledger.balance()
         plan = wallet.plan_debit(amount)
-        assert (plan.refused is None) == (ledger.available >= amount)
+        assert (plan.refused is None) == (ledger.payable >= amount)
 
     @invariant()
     def projections_agree(self) -> None:
