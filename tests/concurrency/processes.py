@@ -2,84 +2,80 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-import pickle
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Sequence
-from importlib import import_module
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any
+from unittest.mock import patch
 
 from django.db import connections
 
+from tests.concurrency.children import work
 from tests.databases import child_environment
 
-CHILD = """
-import pickle, sys
-import django
-django.setup()
-from tests.concurrency.processes import run_child
-run_child()
-"""
+
+@cache
+def _loaded() -> ForkServerContext:
+    """Return where children are forked from: a process that has loaded Django and has no connection.
+
+    Each process that loads it for itself takes as long as what most tests do with it.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.concurrency.children"])
+    with patch.dict(os.environ, child_environment()):
+        forkserver.ensure_running()
+    return context
 
 
 def run_together(target: str, arguments: Sequence[tuple[Any, ...]], timeout: float = 120) -> list[Any]:
     """Call `target` ("module:function") in one process for each tuple of arguments; return what each call did.
 
-    The processes load Django first and wait for each other, so that the calls fall together. A call that raises is
+    The processes connect first and wait for each other, so that the calls fall together. A call that raises is
     answered by its exception, a process that died by a ChildProcessError.
     """
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", CHILD],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**child_environment(), "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"]},
-        )
-        for _ in arguments
-    ]
+    with _children(target, arguments) as children:
+        for _, pipe in children:
+            assert pipe.poll(timeout), "a child process did not start; see its output above"
+            assert pipe.recv() == "ready"
+        for _, pipe in children:
+            pipe.send("go")
+        return [_answer(child, pipe, timeout) for child, pipe in children]
+
+
+@contextmanager
+def _children(
+    target: str, arguments: Sequence[tuple[Any, ...]]
+) -> Iterator[list[tuple[ForkServerProcess, Connection]]]:
+    children = []
     try:
-        for child in children:
-            assert child.stdout
-            assert child.stdout.readline() == b"ready\n", (
-                "a child process did not start; see its output above"
-            )
-        for child, values in zip(children, arguments, strict=True):
-            assert child.stdin
-            pickle.dump((target, values), child.stdin)
-            child.stdin.close()
-            child.stdin = None
-        return [_answer(child, timeout) for child in children]
+        for values in arguments:
+            pipe, theirs = multiprocessing.Pipe()
+            child = _loaded().Process(target=work, args=(theirs, target, values))
+            child.start()
+            theirs.close()
+            children.append((child, pipe))
+        yield children
     finally:
-        for child in children:
+        for child, pipe in children:
             child.kill()
-            child.wait()
-            for pipe in (child.stdin, child.stdout):
-                if pipe:
-                    pipe.close()
+            child.join()
+            child.close()
+            pipe.close()
 
 
-def _answer(child: subprocess.Popen[bytes], timeout: float) -> Any:
-    answer, _ = child.communicate(timeout=timeout)
-    return pickle.loads(answer) if answer else ChildProcessError(f"ended with {child.returncode}")
-
-
-def run_child() -> None:
-    """Answer the parent: say ready, wait for the work, do it, write what came of it."""
-    answer, sys.stdout = sys.stdout.buffer, sys.stderr
-    for alias in connections:
-        connections[alias].ensure_connection()
-    answer.write(b"ready\n")
-    answer.flush()
-    target, values = pickle.load(sys.stdin.buffer)
-    module, _, name = target.partition(":")
+def _answer(child: ForkServerProcess, pipe: Connection, timeout: float) -> Any:
+    assert pipe.poll(timeout), f"{child.name} has not answered in {timeout} seconds"
     try:
-        outcome = getattr(import_module(module), name)(*values)
-    except Exception as error:
-        outcome = error
-    pickle.dump(outcome, answer)
-    answer.flush()
+        return pipe.recv()
+    except EOFError:
+        child.join()
+        return ChildProcessError(f"ended with {child.exitcode}")
 
 
 def run_in_threads(count: int, call: Callable[[int], Any]) -> list[Any]:
