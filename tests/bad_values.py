@@ -46,6 +46,10 @@ METADATA: list[Any] = [
     7,
 ]
 KEYS: list[Any] = ["", "   ", "k" * 256, "nul\x00", "\ud800", 5, b"bytes", True, ["k"]]
+OPERATIONS: list[Any] = ["", "   ", "n" * 256, "two\nlines", "nul\x00", "\ud800", 5, b"bytes", True, ["chat"]]
+PRIORITIES: list[Any] = [None, True, 1.0, "1", 2**15, -(2**15) - 1, [1]]
+SCOPES: list[Any] = ["chat", b"chat", [], (), set(), {"chat": 1}, 5, True, [None]]
+SCOPES += [["chat", name] for name in OPERATIONS]
 CATEGORIES: list[Any] = ["no_such_category", "", " bonus", "Bonus", 5, ["bonus"], b"bonus", "bonus\x00"]
 EXPIRIES: list[Any] = [
     datetime.datetime(2999, 1, 1),

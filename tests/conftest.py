@@ -13,6 +13,6 @@ settings.register_profile(
     "quick", max_examples=25, stateful_step_count=20, deadline=None, derandomize="CI" in os.environ
 )
 settings.register_profile(
-    "ci", max_examples=100, stateful_step_count=50, deadline=None, derandomize=True, print_blob=True
+    "ci", max_examples=100, stateful_step_count=25, deadline=None, derandomize=True, print_blob=True
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))

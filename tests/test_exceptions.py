@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 import pickle
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.factories import make_wallet, stored
 from usage_credits import (
     AppendOnlyError,
+    CapExceeded,
     HoldNotOpen,
     IdempotencyConflict,
     InsufficientCredits,
@@ -23,6 +25,7 @@ from usage_credits import (
     "error",
     [
         InsufficientCredits(5, 10),
+        CapExceeded("key", "P1D", 20, 5, 10, datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)),
         InvalidOperation("no"),
         InvalidValue("field", "no"),
         InvalidAmount("amount", "no"),

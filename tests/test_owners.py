@@ -31,7 +31,6 @@ pytestmark = pytest.mark.django_db
 
 
 def answers(queryset: models.QuerySet[Any]) -> dict[Any, int | None]:
-    with_credits(queryset)  # Django reads a content type once a process.
     with CaptureQueriesContext(connection) as captured:
         found = {owner.pk: owner.credits_now for owner in with_credits(queryset)}
     assert len(captured) == 1

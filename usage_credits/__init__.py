@@ -11,10 +11,19 @@ from typing import TYPE_CHECKING, Any
 from usage_credits.version import __version__
 
 if TYPE_CHECKING:
-    from usage_credits.billing.checkout import settle_checkout
-    from usage_credits.billing.grants import start_grant, stop_grant
-    from usage_credits.billing.plans import change_plan, keep_plan, start_plan, stop_plan
-    from usage_credits.billing.portal import create_portal_session
+    from usage_credits.billing.checkout import asettle_checkout, settle_checkout
+    from usage_credits.billing.grants import astart_grant, astop_grant, start_grant, stop_grant
+    from usage_credits.billing.plans import (
+        achange_plan,
+        akeep_plan,
+        astart_plan,
+        astop_plan,
+        change_plan,
+        keep_plan,
+        start_plan,
+        stop_plan,
+    )
+    from usage_credits.billing.portal import acreate_portal_session, create_portal_session
     from usage_credits.conf import find_credit_pack, find_subscription_plan
     from usage_credits.dsl.costs import credits
     from usage_credits.dsl.money import Money, cents, dollars, euros, pounds
@@ -24,6 +33,7 @@ if TYPE_CHECKING:
     from usage_credits.dsl.wallet_options import WalletOptions
     from usage_credits.exceptions import (
         AppendOnlyError,
+        CapExceeded,
         HoldNotOpen,
         IdempotencyConflict,
         InsufficientCredits,
@@ -34,16 +44,25 @@ if TYPE_CHECKING:
         UsageCreditsError,
         WalletNotFound,
     )
-    from usage_credits.ledger.stats import ledger_stats
-    from usage_credits.ledger.usage import key_spend, usage_summary
-    from usage_credits.ledger.wallets import detach_owner
-    from usage_credits.owners import HasWallet, with_credits
+    from usage_credits.ledger.stats import aledger_stats, ledger_stats
+    from usage_credits.ledger.usage import akey_spend, ausage_summary, key_spend, usage_summary
+    from usage_credits.ledger.wallets import adetach_owner, detach_owner, with_credits
+    from usage_credits.owners import HasWallet
 
 _HOMES = {
-    "billing.checkout": ("settle_checkout",),
-    "billing.grants": ("start_grant", "stop_grant"),
-    "billing.plans": ("change_plan", "keep_plan", "start_plan", "stop_plan"),
-    "billing.portal": ("create_portal_session",),
+    "billing.checkout": ("asettle_checkout", "settle_checkout"),
+    "billing.grants": ("astart_grant", "astop_grant", "start_grant", "stop_grant"),
+    "billing.plans": (
+        "achange_plan",
+        "akeep_plan",
+        "astart_plan",
+        "astop_plan",
+        "change_plan",
+        "keep_plan",
+        "start_plan",
+        "stop_plan",
+    ),
+    "billing.portal": ("acreate_portal_session", "create_portal_session"),
     "conf": ("find_credit_pack", "find_subscription_plan"),
     "dsl.costs": ("credits",),
     "dsl.money": ("Money", "cents", "dollars", "euros", "pounds"),
@@ -53,6 +72,7 @@ _HOMES = {
     "dsl.wallet_options": ("WalletOptions",),
     "exceptions": (
         "AppendOnlyError",
+        "CapExceeded",
         "HoldNotOpen",
         "IdempotencyConflict",
         "InsufficientCredits",
@@ -63,15 +83,16 @@ _HOMES = {
         "UsageCreditsError",
         "WalletNotFound",
     ),
-    "ledger.wallets": ("detach_owner",),
-    "ledger.stats": ("ledger_stats",),
-    "ledger.usage": ("key_spend", "usage_summary"),
-    "owners": ("HasWallet", "with_credits"),
+    "ledger.wallets": ("adetach_owner", "detach_owner", "with_credits"),
+    "ledger.stats": ("aledger_stats", "ledger_stats"),
+    "ledger.usage": ("akey_spend", "ausage_summary", "key_spend", "usage_summary"),
+    "owners": ("HasWallet",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AppendOnlyError",
+    "CapExceeded",
     "CreditPack",
     "HasWallet",
     "HoldNotOpen",
@@ -88,6 +109,18 @@ __all__ = [
     "WalletNotFound",
     "WalletOptions",
     "__version__",
+    "achange_plan",
+    "acreate_portal_session",
+    "adetach_owner",
+    "akeep_plan",
+    "akey_spend",
+    "aledger_stats",
+    "asettle_checkout",
+    "astart_grant",
+    "astart_plan",
+    "astop_grant",
+    "astop_plan",
+    "ausage_summary",
     "cents",
     "change_plan",
     "create_portal_session",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import logging
@@ -16,7 +17,7 @@ from asgiref.sync import sync_to_async
 from django.db import router, transaction
 
 from usage_credits.dsl.operations import Quote
-from usage_credits.exceptions import HoldNotOpen, IdempotencyConflict
+from usage_credits.exceptions import HoldNotOpen, IdempotencyConflict, InvalidValue
 from usage_credits.ledger.debits import post_debit
 from usage_credits.ledger.entries import DebitEntry
 from usage_credits.ledger.holds import capture, post_hold, release
@@ -41,6 +42,7 @@ class Charge:
         """Hold `price`, in a transaction of its own or the caller's; raises InsufficientCredits."""
         self.transaction: Transaction | None = _find_charge(wallet, entry)
         self.hold: Hold | None = None
+        self.using = router.db_for_write(Wallet, instance=wallet)
         self._wallet = wallet
         self._entry = entry
         self._amount = price
@@ -93,6 +95,9 @@ class SpendingBlock:
     """Work that is charged where it succeeds: a context manager, an async one, and a decorator of either.
 
     Enter it once; the decorator opens a block of its own for each call and returns what the function returns.
+
+    The async form holds, awaits the work, then charges, each in one step in Django's thread; it cannot undo what the
+    work wrote. Where the task is cancelled before the charge is committed, the hold is released and nothing charged.
     """
 
     def __init__(
@@ -105,6 +110,7 @@ class SpendingBlock:
         self._options = options
         self._block: AbstractContextManager[Charge] | None = None
         self._charge: Charge | None = None
+        self._is_cancelled = False
 
     def __enter__(self) -> Charge:
         self._block = self._run()
@@ -116,24 +122,24 @@ class SpendingBlock:
         return cast("AbstractContextManager[Charge]", self._block).__exit__(kind, error, trace)
 
     async def __aenter__(self) -> Charge:
-        self._charge = await sync_to_async(self._hold)()
-        return self._charge
+        try:
+            await self._to_its_end(self._open)
+        except asyncio.CancelledError:
+            await self._to_its_end(self._give_up)
+            raise
+        return cast("Charge", self._charge)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        charge = cast("Charge", self._charge)
-        if kind is not None:
-            await sync_to_async(charge.give_up)()
-            return
-        try:
-            await sync_to_async(self._settle)(charge)
-        except BaseException:
-            await sync_to_async(charge.give_up)()
-            raise
+        await self._to_its_end(self._settle if kind is None else self._give_up)
 
     def __call__(self, work: Work) -> Work:
-        """Return `work` as a function that is charged for each call."""
+        """Return `work` as a function that is charged for each call; raises InvalidValue for a generator function."""
+        if inspect.isgeneratorfunction(work) or inspect.isasyncgenfunction(work):
+            raise InvalidValue(
+                "work", "got a generator, whose work comes after its call: open the block inside it."
+            )
 
         @functools.wraps(work)
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -158,16 +164,48 @@ class SpendingBlock:
     def _run(self) -> Iterator[Charge]:
         charge = self._hold()
         try:
-            with transaction.atomic(using=router.db_for_write(Wallet)):
+            with transaction.atomic(using=charge.using):
                 yield charge
                 charge.settle()
         except BaseException:
             charge.give_up()
             raise
 
-    def _settle(self, charge: Charge) -> None:
-        with transaction.atomic(using=router.db_for_write(Wallet)):
-            charge.settle()
+    def _open(self) -> None:
+        self._charge = self._hold()
+
+    def _settle(self) -> None:
+        charge = cast("Charge", self._charge)
+        try:
+            with transaction.atomic(using=charge.using):
+                charge.settle()
+                # The last moment at which it can be undone.
+                if self._is_cancelled:
+                    raise asyncio.CancelledError
+        except BaseException:
+            charge.give_up()
+            raise
+
+    def _give_up(self) -> None:
+        if self._charge is not None:
+            self._charge.give_up()
+
+    async def _to_its_end(self, step: Callable[[], None]) -> None:
+        """Run a step in Django's thread; where the task is cancelled meanwhile, raise that after the step's end.
+
+        A thread cannot be stopped, and what it would hold with nobody waiting for it, nobody would release.
+        """
+        cancellation: asyncio.CancelledError | None = None
+        running = asyncio.ensure_future(sync_to_async(step)())
+        while not running.done():
+            try:
+                await asyncio.wait([running])
+            except asyncio.CancelledError as error:
+                self._is_cancelled = True
+                cancellation = error
+        if cancellation is not None:
+            raise cancellation from (None if running.cancelled() else running.exception())
+        running.result()
 
 
 def _find_charge(wallet: Wallet, entry: DebitEntry) -> Transaction | None:
@@ -175,10 +213,9 @@ def _find_charge(wallet: Wallet, entry: DebitEntry) -> Transaction | None:
     found = find_by_key(wallet, entry.idempotency_key)
     if found is None:
         return None
-    operation = entry.metadata["operation"]
-    if found.amount > 0 or found.category != entry.category or found.metadata.get("operation") != operation:
+    if found.amount > 0 or (found.category, found.operation) != (entry.category, entry.operation):
         raise IdempotencyConflict(
             f"The idempotency key {entry.idempotency_key!r} was used for {found.category} {found.amount:+d}, "
-            f"now it is given for work on {operation}."
+            f"now it is given for work on {entry.operation}."
         )
     return found

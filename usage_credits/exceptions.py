@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import ClassVar
 
 
@@ -47,6 +48,38 @@ class InsufficientCredits(UsageCreditsError):
 
     def __str__(self) -> str:
         return f"{self.required} credits are required, {self.available} are available."
+
+
+class CapExceeded(UsageCreditsError):
+    """A key may not spend as much before its cap's next window; credits that are bought do not change that.
+
+    `limit`, `left` and `required` (of a capture: what it takes beyond its hold) are in credits. `left` is what the cap
+    leaves the key until `resets_at` (aware), when its next window begins; `every` says how long its windows are, in
+    ISO 8601.
+    """
+
+    def __init__(
+        self,
+        attributed_to: str,
+        every: str,
+        limit: int,
+        left: int,
+        required: int,
+        resets_at: datetime.datetime,
+    ) -> None:
+        super().__init__(attributed_to, every, limit, left, required, resets_at)
+        self.attributed_to = attributed_to
+        self.every = every
+        self.limit = limit
+        self.left = left
+        self.required = required
+        self.resets_at = resets_at
+
+    def __str__(self) -> str:
+        return (
+            f"{self.required} credits are required, {self.attributed_to!r} may spend {self.left} more of its "
+            f"{self.limit} until {self.resets_at.isoformat()}."
+        )
 
 
 class IdempotencyConflict(UsageCreditsError):

@@ -3,124 +3,37 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import Any, TypeVar, cast
+from typing import Any
 
-from django.contrib.contenttypes.fields import GenericRelation
 from django.db import models, router, transaction
-from django.db.models import BigIntegerField, CharField, F, OuterRef, Subquery, Value
-from django.db.models.functions import Cast, Coalesce, Greatest
-from django.utils import timezone
 
 from usage_credits import conf
 from usage_credits.billing.plans import check_startable, start_plan
 from usage_credits.charging import SpendingBlock
 from usage_credits.dsl import categories
-from usage_credits.dsl.plans import SubscriptionPlan
-from usage_credits.dsl.wallet_options import WalletOptions
-from usage_credits.exceptions import WalletNotFound
-from usage_credits.ledger.balances import signed_balance
+from usage_credits.ledger.caps import lets_spend
 from usage_credits.ledger.credits import credit_entry, post_credit
 from usage_credits.ledger.debits import post_debit
 from usage_credits.ledger.dry_runs import DryRun, dry_run, dry_run_without_wallet
 from usage_credits.ledger.holds import post_hold
-from usage_credits.ledger.wallets import (
-    asset_of,
-    find_available,
-    find_wallet,
-    open_wallet,
-    options_of,
-    owner_type,
-)
-from usage_credits.models import MANUAL_SOURCE, Fulfillment, FulfillmentKind, Hold, Transaction, Wallet
-from usage_credits.models.transaction import TransactionQuerySet
+from usage_credits.models import Hold, Transaction, Wallet
+from usage_credits.owner_wallets import OwnsWallets
 from usage_credits.spending import ChargeOptions, charge_entry, quote
+from usage_credits.twins import twin_method
 from usage_credits.values import check_metadata
 
-Owner = TypeVar("Owner", bound=models.Model)
 
-
-class HasWallet(models.Model):
+class HasWallet(OwnsWallets):
     """Mixin that gives a model's instances wallets of credits.
 
     `wallet_options` says what a new wallet starts with and whether it is created by itself. Deleting an owner deletes
     wallets without history and is refused (ProtectedError) once there is any; see `detach_owner`.
     """
 
-    wallet_options = WalletOptions()
-    _wallets = GenericRelation(Wallet, "owner_id", "owner_type")
-
     class Meta:
         abstract = True
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save the owner; a new one commits together with its wallet and its free plan."""
-        if not self._state.adding:
-            super().save(*args, **kwargs)
-            return
-        with transaction.atomic(using=kwargs.get("using") or router.db_for_write(type(self), instance=self)):
-            super().save(*args, **kwargs)
-
-    @property
-    def credits(self) -> int:
-        """Return what can be spent now, never negative. One statement; creates nothing.
-
-        A missing wallet reads as its initial balance where wallets are created automatically; otherwise raises
-        WalletNotFound.
-        """
-        available = find_available(self)
-        if available is not None:
-            return available
-        if self.wallet_options.auto_create:
-            return self.wallet_options.initial_balance
-        raise self._not_found()
-
-    @property
-    def credit_wallet(self) -> Wallet | None:
-        """Return the wallet of the default asset, created where missing; None where that is switched off."""
-        return self.wallet() if self.wallet_options.auto_create else self.find_wallet()
-
-    @property
-    def credit_history(self) -> TransactionQuerySet:
-        """Return the default wallet's transactions, oldest first; none without a wallet."""
-        wallet = self.find_wallet()
-        history: TransactionQuerySet = wallet.history() if wallet else Transaction.objects.none()
-        return history
-
-    @property
-    def credit_subscriptions(self) -> list[SubscriptionPlan]:
-        """Return the plans of the subscriptions that have not stopped.
-
-        Left out are plans that have gone from settings, and those without payment that wait for their start.
-        """
-        wallet = self.find_wallet()
-        if wallet is None:
-            return []
-        active = Fulfillment.objects.using(wallet._state.db).active().filter(wallet=wallet)
-        names = (
-            active.filter(kind=FulfillmentKind.SUBSCRIPTION)
-            .exclude(source=MANUAL_SOURCE, last_fulfilled_at=None, next_fulfillment_at__gt=timezone.now())
-            .order_by("pk")
-            .values_list("plan_name", flat=True)
-        )
-        plans = (conf.find_subscription_plan(name) for name in names)
-        return [plan for plan in plans if plan is not None]
-
-    def wallet(self, asset: str | None = None) -> Wallet:
-        """Return the wallet of `asset` (default: the default asset), created where it is missing.
-
-        Safe in a race and inside the caller's transaction. Raises InvalidValue for an owner that is not saved.
-        """
-        return open_wallet(self, asset)
-
-    def find_wallet(self, asset: str | None = None) -> Wallet | None:
-        """Return the wallet of `asset` (default: the default asset) or None; creates nothing. One statement."""
-        return find_wallet(self, asset)
-
-    def has_wallet(self, asset: str | None = None) -> bool:
-        """Tell whether there is a wallet of `asset`; creates nothing. One statement."""
-        return find_wallet(self, asset) is not None
 
     def give_credits(
         self,
@@ -130,11 +43,14 @@ class HasWallet(models.Model):
         expires_at: datetime.datetime | datetime.date | None = None,
         metadata: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
+        priority: int = 0,
+        scope: Iterable[str | Enum] | None = None,
     ) -> Transaction:
         """Grant `amount` credits and return the transaction.
 
         `reason` chooses the category ("signup", "referral", anything with "bonus", else manual_adjustment) and is kept
-        in the metadata as given. Otherwise as `usage_credits.ledger.credits.credit`.
+        in the metadata as given. `scope` names operations of settings; others are refused (InvalidValue). Otherwise as
+        `usage_credits.ledger.credits.credit`.
         """
         reason = reason.value if isinstance(reason, Enum) else reason
         entry = credit_entry(
@@ -143,28 +59,35 @@ class HasWallet(models.Model):
             expires_at=expires_at,
             metadata=_with_reason(metadata, reason),
             idempotency_key=idempotency_key,
+            priority=priority,
+            scope=scope,
         )
+        conf.current().catalogue.check_scope(entry.scope)
         return post_credit(self._payer(), entry)
 
     def estimate_credits_to(self, operation: Any, /, **params: Any) -> int:
         """Return what `operation` would cost, in credits; reads and writes nothing. Raises InvalidOperation."""
         return quote(operation, params).price
 
-    def has_enough_credits_to(self, operation: Any, /, **params: Any) -> bool:
-        """Tell whether `operation` can be paid now. Raises InvalidOperation, also when the wallet is empty."""
-        price = quote(operation, params).price
-        return price == 0 or price <= self.credits
+    def has_enough_credits_to(
+        self, operation: Any, /, *, attributed_to: str | None = None, **params: Any
+    ) -> bool:
+        """Tell whether `operation` can be paid now, within the caps of `attributed_to`. Raises as `plan_spend_on`."""
+        quoted = quote(operation, params)
+        return lets_spend(self, attributed_to, quoted.price) and (
+            quoted.price == 0 or quoted.price <= self.credits_for(quoted.operation.name)
+        )
 
-    def plan_spend_on(self, operation: Any, /, **params: Any) -> DryRun:
+    def plan_spend_on(self, operation: Any, /, *, attributed_to: str | None = None, **params: Any) -> DryRun:
         """Return what charging `operation` would do now; see `usage_credits.ledger.dry_runs.DryRun`.
 
-        Reads only. Raises InvalidOperation, and WalletNotFound as `credits` does.
+        Reads only. Raises InvalidOperation, InvalidValue, and WalletNotFound as `credits` does.
         """
-        price = quote(operation, params).price
+        quoted = quote(operation, params)
         wallet = self.find_wallet()
         if wallet is None and self.wallet_options.auto_create:
-            return dry_run_without_wallet(self.wallet_options.initial_balance, price)
-        return dry_run(wallet or self._payer(), price)
+            return dry_run_without_wallet(self.wallet_options.initial_balance, quoted.price, attributed_to)
+        return dry_run(wallet or self._payer(), quoted.price, quoted.operation.name, attributed_to)
 
     def spend_credits_on(
         self,
@@ -236,17 +159,11 @@ class HasWallet(models.Model):
         )
         return SpendingBlock(self._payer, quote(operation, params), ttl, options)
 
-    def _payer(self) -> Wallet:
-        wallet = self.credit_wallet
-        if wallet is None:
-            raise self._not_found()
-        return wallet
-
-    def _not_found(self) -> WalletNotFound:
-        return WalletNotFound(
-            f"{type(self).__name__} {self.pk} has no {asset_of(self)} wallet and auto_create is off: "
-            "create one with .wallet()."
-        )
+    agive_credits = twin_method(give_credits)
+    ahas_enough_credits_to = twin_method(has_enough_credits_to)
+    aplan_spend_on = twin_method(plan_spend_on)
+    aspend_credits_on = twin_method(spend_credits_on)
+    ahold_credits_for = twin_method(hold_credits_for)
 
 
 def create_wallet_with_owner(
@@ -271,27 +188,3 @@ def _with_reason(metadata: Mapping[str, Any] | None, reason: object) -> Mapping[
         return metadata
     kept = check_metadata({"reason": reason if isinstance(reason, str) else str(reason)}, "reason")
     return {**(metadata or {}), **kept}
-
-
-def with_credits(queryset: models.QuerySet[Owner], asset: str | None = None) -> models.QuerySet[Owner]:
-    """Annotate each owner of `queryset` with `credits_now`, what it can spend now, in the same statement.
-
-    An owner without a wallet gets its initial balance where wallets are created automatically, else None. Works for
-    integer and UUID keys on every database, as long as owners and wallets live in the same one.
-    """
-    model = queryset.model
-    options = options_of(model)
-    asset = asset_of(model, asset)
-    seeded = options.initial_balance if asset == asset_of(model) else 0
-    available = Greatest(
-        signed_balance(timezone.now()) - F("booked_held"), Value(0), output_field=BigIntegerField()
-    )
-    wallets = Wallet.objects.filter(
-        owner_type=owner_type(model, queryset.db),
-        owner_id=Cast(OuterRef("pk"), CharField(max_length=255)),
-        asset=asset,
-    )
-    credits_now = Subquery(wallets.values(now=available), output_field=BigIntegerField())
-    missing = Value(seeded if options.auto_create else None, output_field=BigIntegerField())
-    annotated: Any = queryset.annotate(credits_now=Coalesce(credits_now, missing))
-    return cast("models.QuerySet[Owner]", annotated)

@@ -34,7 +34,7 @@ balance_depleted = Signal()
 """The balance went from above zero to exactly zero: previous_balance, new_balance."""
 
 insufficient_credits = Signal()
-"""A debit was refused; sent at once: amount, available, required, operation, metadata (the figures, params)."""
+"""Credits did not suffice; sent at once: amount, available, required, operation, metadata (the figures, params)."""
 
 transfer_completed = Signal()
 """Credits moved to another wallet; wallet is the sender's: transfer, amount, category, metadata."""

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from usage_credits import conf
 from usage_credits.dsl.categories import OPERATION_CHARGE
-from usage_credits.dsl.operations import Quote
+from usage_credits.dsl.operations import Operation, Quote
 from usage_credits.exceptions import InvalidOperation
 from usage_credits.ledger.debits import debit_entry
 from usage_credits.ledger.entries import DebitEntry
@@ -23,17 +23,22 @@ class ChargeOptions(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
 
 
+def operation_named(name: object) -> Operation:
+    """Return the operation of a name (str or Enum); raise InvalidOperation where settings define none."""
+    catalogue = conf.current().catalogue
+    operation = catalogue.operation(name)
+    if operation is None:
+        known = ", ".join(catalogue.operation_names) or "none is defined"
+        raise InvalidOperation(f"There is no operation {name!r}; known operations: {known}.")
+    return operation
+
+
 def quote(name: object, params: Mapping[str, Any]) -> Quote:
     """Check `params` and price the operation once, in credits.
 
     Raises InvalidOperation for an unknown operation, refused parameters, and a price that cannot be worked out.
     """
-    settings = conf.current()
-    operation = settings.catalogue.operation(name)
-    if operation is None:
-        known = ", ".join(operation.name for operation in settings.catalogue.operations) or "none is defined"
-        raise InvalidOperation(f"There is no operation {name!r}; known operations: {known}.")
-    return operation.quote(params, settings.rounding)
+    return operation_named(name).quote(params, conf.current().rounding)
 
 
 def charge_entry(
@@ -62,4 +67,5 @@ def audited_entry(quoted: Quote, **options: Unpack[ChargeOptions]) -> DebitEntry
         metadata={**audit, "metadata": {**audit["metadata"], **caller}},
         idempotency_key=options.get("idempotency_key"),
         attributed_to=options.get("attributed_to"),
+        operation=quoted.operation.name,
     )

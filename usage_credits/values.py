@@ -22,6 +22,9 @@ _ESCAPED_NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 MAX_TEXT = 255
 """The longest key, category or id that is stored, in characters."""
 
+PRIORITIES = range(-(2**15), 2**15)
+"""The priorities that a 16-bit column holds."""
+
 MAX_DEPTH = 30
 """How many mappings and lists metadata may nest: one less than MariaDB stores."""
 
@@ -43,6 +46,42 @@ def check_text(value: object, field: str, *, max_length: int = MAX_TEXT) -> str:
     if not isinstance(text, str) or not text.strip() or len(text) > max_length or not _storable(text):
         raise InvalidValue.of(field, value, f"text of 1 to {max_length} characters")
     return str(text)
+
+
+def check_operation(value: object, field: str = "operation") -> str:
+    """Return the name of an operation (`str` or `str`-valued Enum): one line of 1 to 255 characters.
+
+    Raises InvalidValue. Line breaks are refused because they part the names where a scope is stored.
+    """
+    name = check_text(value, field)
+    if "\n" in name:
+        raise InvalidValue.of(field, value, f"a name of 1 to {MAX_TEXT} characters in one line")
+    return name
+
+
+def check_scope(value: object, field: str = "scope") -> tuple[str, ...] | None:
+    """Return the names of operations sorted, each once; None, for any operation, as it is.
+
+    Raises InvalidValue for one plain name, for none at all, and for what is no name.
+    """
+    if value is None:
+        return None
+    names = value if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping) else ()
+    scope = tuple(sorted({check_operation(name, field) for name in names}))
+    if not scope:
+        raise InvalidValue.of(field, value, "a list of at least one operation's name, or None for any")
+    return scope
+
+
+def check_priority(value: object, field: str = "priority") -> int:
+    """Return a priority, a whole number (int) from -32768 to 32767; raise InvalidValue for anything else."""
+    if type(value) is not int or value not in PRIORITIES:
+        raise InvalidValue.of(
+            field,
+            value,
+            f"a whole number (int) from {PRIORITIES[0]} to {PRIORITIES[-1]}, lower is spent first",
+        )
+    return value
 
 
 def check_moment(value: object, field: str) -> datetime.datetime | None:

@@ -18,6 +18,7 @@ from usage_credits.models import (
     KeyAlias,
     Lot,
     PaymentNotice,
+    SpendingCap,
     Transaction,
     Transfer,
     Wallet,
@@ -101,6 +102,10 @@ def make_key_alias(transaction: Transaction | None = None) -> KeyAlias:
     )
 
 
+def make_cap(wallet: Wallet | None = None) -> SpendingCap:
+    return (wallet or make_wallet()).set_cap(f"member {next(_numbers)}", 50, every="day")
+
+
 MAKERS: dict[type[models.Model], Callable[[], models.Model]] = {
     Allocation: make_allocation,
     Debt: make_debt,
@@ -110,6 +115,7 @@ MAKERS: dict[type[models.Model], Callable[[], models.Model]] = {
     KeyAlias: make_key_alias,
     Lot: make_lot,
     PaymentNotice: make_notice,
+    SpendingCap: make_cap,
     Transaction: make_transaction,
     Transfer: make_transfer,
     Wallet: make_wallet,

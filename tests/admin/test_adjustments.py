@@ -106,6 +106,15 @@ def test_two_forms_book_twice(admin_client: Client) -> None:
     assert amounts_of(wallet) == [25, 25]
 
 
+def test_form_takes_no_credits_that_are_for_some_operations_only(admin_client: Client) -> None:
+    wallet = make_wallet(credits=10)
+    wallet.credit(20, scope=["mail"])
+    shown = admin_client.get(page_url(wallet, "adjust")).content.decode()
+    assert "has 30 credits, of which 10 can be taken now." in shown
+    answer = adjust(admin_client, wallet, -11)
+    assert answer.context["form"].errors == {"amount": ["The wallet has only 10 available."]}
+
+
 def test_taking_more_than_there_is_is_refused_on_the_form(admin_client: Client) -> None:
     wallet = make_wallet(credits=10)
     before = stored()
@@ -194,4 +203,4 @@ def test_adjusting_a_wallet_that_does_not_exist_is_not_found(admin_client: Clien
 
 def test_adjusting_shows_what_there_is(admin_client: Client) -> None:
     shown = admin_client.get(page_url(make_wallet(credits=10), "adjust")).content.decode()
-    assert "has 10 credits, of which 10 can be spent now." in shown
+    assert "has 10 credits, of which 10 can be taken now." in shown

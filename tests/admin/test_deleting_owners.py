@@ -19,6 +19,7 @@ def delete(client: Client, owner: Any) -> Any:
 
 def test_an_owner_without_history_is_deleted_with_its_wallet(admin_client: Client) -> None:
     team = TeamFactory.create()
+    team.wallet().set_cap("member 1", 50, every="day")
     assert "Are you sure" in admin_client.get(page_url(team, "delete")).content.decode()
     delete(admin_client, team)
     assert not Team.objects.exists()
@@ -27,6 +28,7 @@ def test_an_owner_without_history_is_deleted_with_its_wallet(admin_client: Clien
 
 def test_an_owner_without_history_is_deleted_by_staff_who_may_delete_owners_only(db: None) -> None:
     team = TeamFactory.create()
+    team.wallet().set_cap("member 1", 50, every="day")
     assert delete(staff_client("view_team", "delete_team"), team).status_code == 200
     assert not Team.objects.exists()
 

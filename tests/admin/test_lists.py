@@ -23,13 +23,18 @@ from usage_credits.models import (
     Hold,
     Lot,
     PaymentNotice,
+    SpendingCap,
     Transaction,
     Wallet,
 )
 
 pytestmark = pytest.mark.django_db
 
+changeable = {SpendingCap}
 every_model = pytest.mark.parametrize("model", list(rows.MAKERS), ids=lambda model: model.__name__)
+every_read_only_model = pytest.mark.parametrize(
+    "model", [model for model in rows.MAKERS if model not in changeable], ids=lambda model: model.__name__
+)
 
 
 @pytest.mark.behaviour("ADM-04")
@@ -40,7 +45,7 @@ def test_admin_shows_every_model() -> None:
 
 
 @pytest.mark.behaviour("ADM-04")
-@every_model
+@every_read_only_model
 def test_admin_refuses_to_add_change_or_delete(admin_client: Client, model: type[models.Model]) -> None:
     row = rows.MAKERS[model]()
     fields = {field.name: "1" for field in model._meta.concrete_fields}
@@ -56,7 +61,7 @@ def test_admin_refuses_to_add_change_or_delete(admin_client: Client, model: type
     assert stored() == before
 
 
-@every_model
+@every_read_only_model
 def test_admin_page_has_no_inputs_to_save(admin_client: Client, model: type[models.Model]) -> None:
     answer = admin_client.get(page_url(rows.MAKERS[model]()))
     assert answer.status_code == 200
@@ -120,6 +125,18 @@ def test_search_finds_transactions_by_key_user_and_source(admin_client: Client) 
     assert spent in rows_listed(admin_client, Transaction, q=str(spent.wallet.owner_id))
 
 
+def test_transactions_and_holds_are_found_by_operation(admin_client: Client) -> None:
+    wallet = make_wallet(credits=50)
+    report, mail = wallet.debit(5, operation="report"), wallet.debit(5, operation="mail")
+    gone, hold = wallet.debit(5, operation="gone"), wallet.hold(5, operation="mail")
+    wallet.hold(5)
+    assert found(admin_client, gone, "gone")
+    assert found(admin_client, hold, "mail")
+    assert rows_listed(admin_client, Transaction, operation="report") == [report]
+    assert rows_listed(admin_client, Transaction, operation="mail") == [mail]
+    assert rows_listed(admin_client, Hold, operation="mail") == [hold]
+
+
 @pytest.mark.behaviour("ADM-04")
 @pytest.mark.parametrize(
     ("make", "term"),
@@ -131,6 +148,7 @@ def test_search_finds_transactions_by_key_user_and_source(admin_client: Client) 
         (rows.make_held_lot, lambda row: f'"{row.hold.idempotency_key}"'),
         (rows.make_notice, lambda row: row.customer_id),
         (rows.make_key_alias, lambda row: f'"{row.key}"'),
+        (rows.make_cap, lambda row: f'"{row.attributed_to}"'),
         (rows.make_debt, lambda row: row.fulfillment.source_id),
         (rows.make_lot, lambda row: f'"{row.transaction.idempotency_key}"'),
     ],

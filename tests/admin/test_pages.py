@@ -12,7 +12,7 @@ from tests.admin import rows
 from tests.admin.browsing import list_url, page_url, staff_client, statements_for
 from tests.factories import TeamFactory, days, lot_of, make_user, make_wallet
 from usage_credits.admin.tables import SHOWN
-from usage_credits.models import Fulfillment, HeldLot, Hold, Lot, Transaction, Transfer, Wallet
+from usage_credits.models import Fulfillment, HeldLot, Hold, Lot, SpendingCap, Transaction, Transfer, Wallet
 
 pytestmark = pytest.mark.django_db
 
@@ -23,6 +23,7 @@ def wallet_with(number: int) -> Wallet:
         wallet.credit(10)
         rows.make_hold(wallet)
         rows.make_debt(rows.make_fulfillment(wallet))
+        rows.make_cap(wallet)
     return wallet
 
 
@@ -142,6 +143,21 @@ def test_wallet_page_shows_a_bounded_number_and_links_to_the_rest(admin_client: 
         assert everything.context["cl"].result_count == SHOWN + 5
 
 
+def test_cap_shows_what_it_leaves_now_also_in_the_list_and_on_the_wallets_page(admin_client: Client) -> None:
+    with time_machine.travel("2026-01-14 12:00", tick=False) as clock:
+        wallet = make_wallet(credits=100)
+        cap = wallet.set_cap("member 1", 50, every="day")
+        wallet.debit(20, attributed_to="member 1")
+        clock.shift(days(1))
+        wallet.hold(15, attributed_to="member 1")
+        page = admin_client.get(page_url(cap))
+        shown, admin_page = page.context["original"], page.context["adminform"].model_admin
+        assert (admin_page.spent_now(shown), admin_page.held(shown), admin_page.left(shown)) == (0, 15, 35)
+        assert shown.spent == 20
+        for url in (page_url(cap), list_url(SpendingCap), page_url(wallet)):
+            assert "Jan. 16, 2026, midnight" in admin_client.get(url).content.decode()
+
+
 def test_wallet_page_hides_tables_that_the_user_may_not_view(db: None) -> None:
     wallet = make_wallet(credits=5)
     answer = staff_client("view_wallet", "view_lot").get(page_url(wallet))
@@ -208,3 +224,12 @@ def test_pages_escape_what_owners_wrote(admin_client: Client) -> None:
         shown = admin_client.get(url).content.decode()
         assert "<script>alert(1)" not in shown
         assert "<b>bonus" not in shown
+
+
+def test_lots_show_their_priority_and_scope(admin_client: Client) -> None:
+    wallet = make_wallet()
+    lot = lot_of(wallet.credit(10, priority=-77, scope=["report", "mail"]))
+    for address in (page_url(lot), list_url(Lot), page_url(wallet)):
+        shown = admin_client.get(address).content.decode()
+        assert "-77" in shown
+        assert "mail, report" in shown

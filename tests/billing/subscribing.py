@@ -78,7 +78,7 @@ class Notices:
 
     def deliver(self) -> None:
         """Deliver what happened since the last time."""
-        happened, self._seen = self.fake.events[self._seen :], len(self.fake.events)
+        happened, self._seen = self.fake.announced[self._seen :], len(self.fake.announced)
         if self.is_state_alone:
             happened = [one for one in happened if one["type"].startswith("customer.subscription.")]
         with self._showing():
@@ -114,7 +114,7 @@ def latest_event(fake: FakeStripe, subscription: dict[str, Any]) -> dict[str, An
     """Return the latest event about the subscription itself."""
     events = [
         event
-        for event in fake.events
+        for event in fake.announced
         if event["type"].startswith("customer.subscription.")
         and event["data"]["object"]["id"] == subscription["id"]
     ]

@@ -228,13 +228,13 @@ def test_wait_with_a_smaller_plan_in_whatever_order_it_is_told(
     with stripe_at(fake) as clock:
         subscription = subscribe(fake, user, "price_prem")
         fake.deliver_pending()
-        known = len(fake.events)
+        known = len(fake.announced)
         for number, price in ((10, "price_pro"), (12, "price_prem"), (14, "price_roll")):
             clock.move_to(day(1, number))
             fake.change_plan(subscription, price)
         clock.move_to(day(2, 1 + late) + COLLECTED)
         fake.catch_up()
-        told = fake.events[known:]
+        told = fake.announced[known:]
         if order == "reversed":
             told.reverse()
         elif order == "reissued first":

@@ -129,7 +129,7 @@ def test_stop_for_good_whatever_older_notice_comes_after(fake: FakeStripe, user:
         clock.move_to(MID)
         fake.cancel(subscription)
         fake.deliver_pending()
-        for event in fake.events:
+        for event in fake.announced:
             assert fake.deliver(fake.reissue(event)) == [200]
         fake.remove("subscription", subscription)
         assert fake.deliver(fake.reissue(earlier)) == [200]

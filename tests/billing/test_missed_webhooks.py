@@ -53,7 +53,7 @@ def live(fake: FakeStripe, clock: Any, *owners: User) -> None:
 def tell_of(fake: FakeStripe, customer: str) -> None:
     """Deliver the events that concern one customer, all at last."""
     charges = {charge["id"] for charge in fake.all("charge") if charge["customer"] == customer}
-    for event in fake.events:
+    for event in fake.announced:
         if customer in json.dumps(event) or event["data"]["object"].get("charge") in charges:
             assert fake.deliver(event) == [200]
 

@@ -217,14 +217,14 @@ def test_leave_and_come_back_in_whatever_order_it_is_told(fake: FakeStripe, user
     with stripe_at(fake) as clock:
         subscription = subscribe(fake, user, "price_prem")
         fake.deliver_pending()
-        known = len(fake.events)
+        known = len(fake.announced)
         clock.move_to(day(1, 16))
         fake.change_plan(subscription, "price_other")
         clock.move_to(day(2, 10))
         fake.catch_up()
         fake.change_plan(subscription, "price_prem")
         clock.move_to(day(2, 12))
-        told = fake.events[known:]
+        told = fake.announced[known:]
         if order == "reversed":
             told.reverse()
         elif order == "reissued first":

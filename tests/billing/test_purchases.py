@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from tests.app.models import Studio, Team, User
 from tests.billing.shopping import announce, buy, check_out, pack_metadata, pay_directly
+from tests.factories import configured
 from usage_credits import CreditPack, cents
 from usage_credits.ledger.verification import verify
 from usage_credits.models import Fulfillment, PaymentNotice, Transaction, Wallet
@@ -38,6 +39,15 @@ def test_award_pack_that_was_paid(fake: FakeStripe, user: User) -> None:
 def test_award_pack_with_its_bonus_in_one_row(fake: FakeStripe, user: User) -> None:
     buy(fake, user, "bonus")
     assert [row.amount for row in Transaction.objects.all()] == [600]
+
+
+def test_award_pack_for_some_operations_only(fake: FakeStripe, user: User) -> None:
+    pack = CreditPack("mails", gives=100, costs=cents(1_000), priority=-1, scope=["mail"])
+    with configured(CREDIT_PACKS=[pack]):
+        buy(fake, user, "mails")
+    lot = Transaction.objects.get().lot
+    assert (lot.priority, lot.scope) == (-1, ("mail",))
+    assert (user.credits_for("mail"), user.credits_for("report")) == (100, 0)
 
 
 @pytest.mark.behaviour("PFL-03")

@@ -128,7 +128,7 @@ def test_announce_what_a_refund_took(fake: FakeStripe, user: User) -> None:
 def test_take_back_nothing_more_when_told_again(fake: FakeStripe, user: User) -> None:
     session = buy(fake, user)
     give_back(fake, session, 2_450)
-    for event in fake.events[-2:]:
+    for event in fake.announced[-2:]:
         assert fake.deliver(event, times=2) == [200, 200]
         assert fake.deliver(fake.reissue(event)) == [200]
     assert announce(fake, session) == [200] * 3
@@ -306,10 +306,14 @@ def test_take_back_what_is_refunded_while_it_is_awarded(fake: FakeStripe, user: 
 
     pre_save.connect(refund, sender=Fulfillment)
     try:
-        assert fake.deliver(fake.event("payment_intent.succeeded")) == [200]
+        with capture_events() as events:
+            assert fake.deliver(fake.event("payment_intent.succeeded")) == [200]
+            # We look again once the award is committed.
+            assert user.credits == 1_000
     finally:
         pre_save.disconnect(refund, sender=Fulfillment)
     assert refunds() == [-1_000]
+    assert names(events)[-1] == "credits_refunded"
 
 
 @pytest.mark.behaviour("RFD-12")
@@ -367,3 +371,31 @@ def test_failed_refund_lowers_the_claim_before_anything_is_given_back(fake: Fake
     second["status"], charge["amount_refunded"] = "canceled", 0
     assert fake.deliver(fake.reissue(fake.event("charge.refunded"))) == [200]
     assert (refunds(), user.wallet().claims, user.credits) == ([-300, -100, 400], 0, 400)
+
+
+def test_refund_of_a_pack_for_some_operations_takes_its_own_lot_and_what_has_no_scope(
+    fake: FakeStripe, user: User
+) -> None:
+    pack = CreditPack("mails", gives=100, costs=cents(1_000), priority=-1, scope=["mail"])
+    with configured(CREDIT_PACKS=[pack]):
+        session = buy(fake, user, "mails")
+        user.wallet().debit(70, operation="mail")
+        user.give_credits(20)
+        user.give_credits(40, scope=["mail"])
+        give_back(fake, session, 1_000)
+    assert refunds() == [-50]
+    assert remaining_of(user.wallet()) == [0, 0, 40]
+    assert Debt.objects.get().open_amount == 50
+
+
+def test_failed_refund_gives_back_credits_as_they_were(fake: FakeStripe, user: User) -> None:
+    pack = CreditPack("mails", gives=100, costs=cents(1_000), priority=-1, scope=["mail"])
+    with configured(CREDIT_PACKS=[pack]):
+        session = buy(fake, user, "mails")
+        give_back(fake, session, 1_000)
+        fake.all("refund")[-1]["status"] = "failed"
+        charge_of(fake, session)["amount_refunded"] = 0
+        assert fake.deliver(fake.reissue(fake.event("charge.refunded"))) == [200]
+    assert refunds() == [-100, 100]
+    back = lot_of(Transaction.objects.latest("pk"))
+    assert (back.remaining, back.priority, back.scope) == (100, -1, ("mail",))

@@ -37,7 +37,7 @@ def test_take_back_the_first_cycle_and_the_bonus(fake: FakeStripe, user: User, i
         user.give_credits(50)
         (invoice,) = fake.all("invoice")
         fake.refund(charge_of(fake, invoice), 1_450)
-        for event in reversed(fake.events):
+        for event in reversed(fake.announced):
             assert fake.deliver(event) == [200]
         assert awards_of(subscription) == [
             ("subscription_signup_bonus", 100),
@@ -168,12 +168,12 @@ def test_ignore_refund_of_invoice_that_is_no_plan_of_ours(fake: FakeStripe, user
 def test_invoice_and_refunds_in_every_order_told_twice_end_alike(fake: FakeStripe, user: User) -> None:
     with stripe_at(fake):
         for number, order in enumerate(itertools.permutations("012"), start=1):
-            before = len(fake.events)
+            before = len(fake.announced)
             subscribe(fake, user)
             invoice = fake.all("invoice")[-1]
             fake.refund(charge_of(fake, invoice), 290)
             fake.fail_refund(fake.refund(charge_of(fake, invoice), 1_450))
-            told = {event["type"]: event for event in fake.events[before:]}
+            told = {event["type"]: event for event in fake.announced[before:]}
             names = ("invoice.paid", "charge.refunded", "refund.failed")
             for position in order + order[::-1]:
                 assert fake.deliver(fake.reissue(told[names[int(position)]])) == [200]

@@ -367,7 +367,7 @@ def test_award_the_same_from_the_last_renewal_to_the_first(fake: FakeStripe, use
         subscription = subscribe(fake, user, "price_roll", metadata=owner)
         clock.move_to(APR)
         fake.catch_up()
-        for event in reversed(fake.events):
+        for event in reversed(fake.announced):
             assert fake.deliver(event) == [200]
         assert dates_of(subscription) == [START, FEB, MAR, APR]
 

@@ -83,3 +83,21 @@ def test_refuse_cap_that_is_no_number_of_credits(cap: Any) -> None:
 def test_refuse_cap_where_unused_credits_expire() -> None:
     with pytest.raises(InvalidValue, match="rollover_cap"):
         SubscriptionPlan("gone", gives=credits(5).every("month"), rollover_cap=3)
+
+
+def test_credits_of_a_plan_for_some_operations_only(user: User) -> None:
+    plan = capped(300, signup_bonus=100, priority=-1, scope=["report", "mail"])
+    with configured(SUBSCRIPTION_PLANS=[plan]), time_machine.travel(START, tick=False) as clock:
+        user.give_credits(50)
+        fulfillment = start_plan(user, "kept")
+        assert fulfillment.as_sold["scope"] == ["mail", "report"]
+        assert [(lot.priority, lot.scope) for lot in user.wallet().lots.order_by("pk")] == [
+            (0, None),
+            (-1, ("mail", "report")),
+            (-1, ("mail", "report")),
+        ]
+        clock.move_to(FEBRUARY)
+        fulfill()
+        assert (user.credits_for("report"), user.credits_for("img")) == (1_450, 50)
+        stop_plan(user, "kept")
+        assert list(verify()) == []

@@ -202,11 +202,11 @@ def test_award_seats_the_same_in_whatever_order_they_are_told(
     with stripe_at(fake) as clock:
         subscription = subscribe(fake, user, "price_team", quantity=2)
         fake.deliver_pending()
-        known = len(fake.events)
+        known = len(fake.announced)
         for number, quantity in ((10, 5), (12, 3), (14, 6)):
             clock.move_to(day(1, number))
             fake.change_plan(subscription, quantity=quantity)
-        told = fake.events[known:]
+        told = fake.announced[known:]
         if order == "reversed":
             told.reverse()
         elif order == "reissued first":

@@ -53,7 +53,7 @@ def pay_late(fake: FakeStripe, subscription: dict[str, Any]) -> None:
 def told_again(fake: FakeStripe) -> None:
     """Hear of everything once more, the latest first."""
     before = awards_of(fake.all("subscription")[0])
-    for event in reversed(fake.events):
+    for event in reversed(fake.announced):
         assert fake.deliver(event) == [200]
         assert fake.deliver(fake.reissue(event)) == [200]
     assert awards_of(fake.all("subscription")[0]) == before
@@ -126,7 +126,7 @@ def test_end_alike_in_whatever_order_one_hears_of_it(fake: FakeStripe, user: Use
         with time_machine.travel(START, tick=False) as travel:
             owner = User.objects.create(username=" ".join(order))
             subscription = sell(fake, owner)
-            heard = len(fake.events)
+            heard = len(fake.announced)
             fake.fail_card(subscription["customer"])
             meet(fake, travel, FEB)
             assert owner.credits == 1_100
@@ -135,7 +135,7 @@ def test_end_alike_in_whatever_order_one_hears_of_it(fake: FakeStripe, user: Use
             travel.shift(DAY)
             fake.mend_card(subscription["customer"])
             fake.retry(subscription["latest_invoice"])
-            events = fake.events[heard:]
+            events = fake.announced[heard:]
             for name in order * 2:
                 event = next(one for one in reversed(events) if one["type"] == name)
                 assert fake.deliver(fake.reissue(event)) == [200]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import datetime
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import chain
 
 import pytest
@@ -68,6 +68,24 @@ def test_ten_processes_credit_one_wallet_in_one_chain() -> None:
     rows = list(wallet.history())
     assert [row.balance_after for row in rows] == [10 * number for number in range(1, 51)]
     assert [row.balance_before for row in rows] == [10 * number for number in range(50)]
+    assert list(verify()) == []
+
+
+@pytest.mark.behaviour("DEC-17")
+@pytest.mark.parametrize("mode", ["all", "each"])
+def test_batches_with_overlapping_keys_from_six_processes_debit_each_key_once(mode: str) -> None:
+    wallet = make_wallet(300)
+    batches = [[f"job {number % 60}" for number in range(start, start + 30)] for start in range(0, 60, 10)]
+
+    outcomes = run_together(f"{WORK}:debit_many_under_keys", [(wallet.pk, keys, mode) for keys in batches])
+
+    row_of: dict[str, set[int]] = defaultdict(set)
+    for keys, rows in zip(batches, outcomes, strict=True):
+        for key, (pk, _replayed) in zip(keys, rows, strict=True):
+            row_of[key].add(pk)
+    assert [len(pks) for pks in row_of.values()] == [1] * 60
+    assert Counter(replayed for rows in outcomes for _pk, replayed in rows) == {False: 60, True: 120}
+    assert (wallet.balance, wallet.history().debits().count()) == (120, 60)
     assert list(verify()) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import time
 from collections.abc import Callable
@@ -14,8 +15,9 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
 
 from tests.app.models import Newcomer
-from usage_credits import InsufficientCredits
+from usage_credits import CapExceeded, InsufficientCredits
 from usage_credits.billing.fulfillment import Fulfilled, fulfill_due
+from usage_credits.ledger.batches import DebitItem
 from usage_credits.models import Transaction, Transfer, Wallet
 
 
@@ -64,6 +66,13 @@ def open_wallet_inside_a_transaction(owner_id: int) -> tuple[int, int]:
     return wallet.pk, owner.pk
 
 
+def debit_many_under_keys(wallet_id: int, keys: list[str], mode: Any) -> list[tuple[int, bool]]:
+    """Debit 3 under each key in one batch; answer each row and whether it is a replay."""
+    items: list[DebitItem] = [{"amount": 3, "idempotency_key": key} for key in keys]
+    rows: Any = Wallet.objects.get(pk=wallet_id).debit_many(items, mode=mode)
+    return [(row.pk, row.replayed) for row in rows]
+
+
 def transfer_repeatedly(from_id: int, to_id: int, times: int, amount: int) -> list[str]:
     sender, receiver = Wallet.objects.get(pk=from_id), Wallet.objects.get(pk=to_id)
     outcomes = []
@@ -90,6 +99,32 @@ def reverse_row(row_id: int) -> list[tuple[int, bool]]:
 
 def reverse_transfer(transfer_id: int) -> list[tuple[int, bool]]:
     return [(row.pk, row.replayed) for row in Transfer.objects.get(pk=transfer_id).reverse()]
+
+
+MOVES: list[Callable[[Wallet, Wallet, int], object]] = [
+    lambda wallet, other, amount: wallet.hold(amount).release(),
+    lambda wallet, other, amount: wallet.hold(amount).capture(1, final=True).reverse(),
+    lambda wallet, other, amount: wallet.hold(amount).capture(amount + 1).reverse(),
+    lambda wallet, other, amount: wallet.debit(amount).reverse(),
+    lambda wallet, other, amount: wallet.transfer_to(other, amount),
+    lambda wallet, other, amount: wallet.transfer_to(other, amount).reverse(),
+]
+"""Each leaves what both wallets have together, less what is claimed of them, as it was."""
+
+
+def move_about(wallet_id: int, other_id: int, times: int, seed: int) -> list[str]:
+    """Hold, charge, transfer and reverse at random; answer what was raised besides refusals."""
+    chance = random.Random(seed)
+    wallet, other = Wallet.objects.get(pk=wallet_id), Wallet.objects.get(pk=other_id)
+    errors = []
+    for _ in range(times):
+        try:
+            chance.choice(MOVES)(wallet, other, chance.randint(1, 25))
+        except InsufficientCredits:
+            continue
+        except Exception as error:
+            errors.append(f"{type(error).__name__}: {error}")
+    return errors
 
 
 def spend_repeatedly(user_id: int, times: int) -> list[str]:
@@ -169,6 +204,48 @@ def hold_repeatedly(wallet_id: int, times: int, amount: int) -> int:
             case _:
                 held.release()
     return charged
+
+
+def spend_under_a_cap(wallet_id: int, key: str, times: int, amount: int) -> list[str]:
+    """Spend as `key`, by turns by a debit, by a hold that is captured, and by one that is given back."""
+    wallet = Wallet.objects.get(pk=wallet_id)
+    outcomes = []
+    for number in range(times):
+        try:
+            if number % 3 == 0:
+                wallet.debit(amount, attributed_to=key)
+            else:
+                held = wallet.hold(amount, attributed_to=key)
+                if number % 3 == 2:
+                    held.release()
+                    continue
+                held.capture()
+            outcomes.append("paid")
+        except CapExceeded:
+            outcomes.append("refused")
+        except Exception as error:
+            outcomes.append(f"{type(error).__name__}: {error}")
+    return outcomes
+
+
+def debit_under_a_cap(wallet_id: int, key: str, times: int, amount: int) -> list[str]:
+    wallet = Wallet.objects.get(pk=wallet_id)
+    outcomes = []
+    for _ in range(times):
+        try:
+            wallet.debit(amount, attributed_to=key)
+            outcomes.append("paid")
+        except CapExceeded:
+            outcomes.append("refused")
+        except Exception as error:
+            outcomes.append(f"{type(error).__name__}: {error}")
+    return outcomes
+
+
+def set_caps(wallet_id: int, key: str, times: int) -> list[int]:
+    """Set the same cap again and again; answer which rows it was."""
+    wallet = Wallet.objects.get(pk=wallet_id)
+    return [wallet.set_cap(key, 100, every="P1000Y").pk for _ in range(times)]
 
 
 def fulfill_beside(batch_size: int, marker: str) -> Fulfilled:

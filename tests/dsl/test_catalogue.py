@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from enum import Enum
 from typing import Any
@@ -10,11 +11,11 @@ from usage_credits import CreditPack, InvalidValue, Operation, SubscriptionPlan,
 from usage_credits.dsl.catalogue import Catalogue
 
 MAIL = Operation("mail", costs=1)
-STARTER = CreditPack("starter", gives=1_000, costs=dollars(49))
+STARTER: Any = CreditPack("starter", gives=1_000, costs=dollars(49))
 PRO = SubscriptionPlan(
     "pro", gives=credits(500).every("month"), stripe_price={"month": "price_m", "year": "price_y"}
 )
-FREE = SubscriptionPlan("free", gives=credits(10).every("day"))
+FREE: Any = SubscriptionPlan("free", gives=credits(10).every("day"))
 
 
 class Name(Enum):
@@ -49,6 +50,22 @@ def test_catalogue_lists_its_definitions_in_their_order() -> None:
     assert catalogue.packs == (STARTER, hundred)
     assert catalogue.plans == (PRO, FREE)
     assert catalogue.operation_names == ("mail",)
+
+
+@pytest.mark.parametrize(
+    ("packs", "plans", "key"),
+    [
+        ([replace(STARTER, scope=["mail", "fly"])], [], "CREDIT_PACKS"),
+        ([], [replace(FREE, scope=["fly"])], "SUBSCRIPTION_PLANS"),
+    ],
+)
+def test_catalogue_refuses_a_scope_with_an_operation_that_there_is_not(
+    packs: Any, plans: Any, key: str
+) -> None:
+    with pytest.raises(InvalidValue, match=r"no operation 'fly' for the .* known operations: mail") as caught:
+        Catalogue.of([MAIL], packs, plans)
+    assert caught.value.field == key
+    assert Catalogue.of([MAIL], [replace(STARTER, scope=[Name.MAIL])]).packs[0].scope == ("mail",)
 
 
 @pytest.mark.behaviour("OPS-01", "CFG-13")

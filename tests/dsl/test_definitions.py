@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from usage_credits import CreditPack, Operation, SubscriptionPlan, WalletOptions, credits, dollars
+from tests import bad_values
+from usage_credits import (
+    CreditPack,
+    InvalidValue,
+    Operation,
+    SubscriptionPlan,
+    WalletOptions,
+    credits,
+    dollars,
+)
 
 DEFINITIONS: list[Any] = [
     Operation(
@@ -54,7 +63,8 @@ def test_definitions_with_different_values_differ() -> None:
 
 def test_repr_shows_the_values() -> None:
     assert repr(DEFINITIONS[1]) == (
-        "CreditPack(name='starter', gives=1000, costs=Money(amount=4900, currency='usd'), bonus=100, metadata={})"
+        "CreditPack(name='starter', gives=1000, costs=Money(amount=4900, currency='usd'), bonus=100, priority=0, "
+        "scope=None, metadata={})"
     )
 
 
@@ -67,3 +77,15 @@ import usage_credits.dsl.catalogue, usage_credits.dsl.setting_values, usage_cred
 assert Operation("img", costs=credits(10) + credits(1).per("mb")).quote({"mb": 5}).price == 15
 """
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)
+
+
+@pytest.mark.parametrize("definition", [DEFINITIONS[1], DEFINITIONS[2]], ids=lambda sold: type(sold).__name__)
+def test_what_is_sold_says_when_and_on_what_it_is_spent(definition: Any) -> None:
+    assert (definition.priority, definition.scope) == (0, None)
+    scoped = replace(definition, priority=-1, scope=["report", "mail", "mail"])
+    assert (scoped.priority, scoped.scope) == (-1, ("mail", "report"))
+    for field, values in (("priority", bad_values.PRIORITIES), ("scope", bad_values.SCOPES)):
+        for value in values:
+            with pytest.raises(InvalidValue) as caught:
+                replace(definition, **{field: value})
+            assert caught.value.field == field

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from tests.factories import configured, days, lot_of, make_wallet, payments_of, remaining_of
 from usage_credits import InsufficientCredits
-from usage_credits.models import Allocation, Lot, Transaction
+from usage_credits.models import Allocation, Transaction
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
@@ -45,14 +45,6 @@ def test_never_expiring_lots_pay_in_the_order_of_insertion(clock: Any) -> None:
     second = lot_of(wallet.credit(10))
     assert second.transaction.created_at < first.transaction.created_at
     assert payments_of(wallet.debit(15)) == [(first.pk, 10), (second.pk, 5)]
-
-
-def test_priority_goes_before_expiry() -> None:
-    wallet = make_wallet()
-    soon = lot_of(wallet.credit(10, expires_at=timezone.now() + days(1)))
-    later = lot_of(wallet.credit(10))
-    Lot.objects.filter(pk=soon.pk).update(priority=1)
-    assert payments_of(wallet.debit(15)) == [(later.pk, 10), (soon.pk, 5)]
 
 
 @pytest.mark.behaviour("ALO-04")

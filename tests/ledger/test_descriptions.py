@@ -27,19 +27,19 @@ def test_formatter_words_amounts_and_falls_back_to_credits() -> None:
 
 @pytest.mark.behaviour("HLP-03")
 @pytest.mark.parametrize(
-    ("category", "metadata", "description"),
+    ("category", "operation", "metadata", "description"),
     [
-        ("operation_charge", {"operation": "process_video", "cost": 10}, "Process Video (-10 credits)"),
-        ("operation_charge", {"operation": "process_video"}, "Process Video"),
-        ("operation_charge", {}, "Operation charge"),
-        ("signup_bonus", {"operation": "process_video", "cost": 10}, "Signup Bonus"),
-        ("credit_pack_purchase", {}, "Credit Pack Purchase"),
+        ("operation_charge", "process_video", {"cost": 10}, "Process Video (-10 credits)"),
+        ("operation_charge", "process_video", {"operation": "other"}, "Process Video"),
+        ("operation_charge", None, {"operation": "other", "cost": 10}, "Operation charge"),
+        ("signup_bonus", "process_video", {"cost": 10}, "Signup Bonus"),
+        ("credit_pack_purchase", None, {}, "Credit Pack Purchase"),
     ],
 )
 def test_description_says_what_a_row_was_for(
-    category: str, metadata: dict[str, Any], description: str
+    category: str, operation: str | None, metadata: dict[str, Any], description: str
 ) -> None:
-    row = make_wallet(100).debit(10, category=category, metadata=metadata)
+    row = make_wallet(100).debit(10, category=category, operation=operation, metadata=metadata)
     assert Transaction.objects.get(pk=row.pk).description == description
 
 

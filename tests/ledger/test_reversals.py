@@ -21,7 +21,7 @@ from tests.factories import (
 from usage_credits import InvalidValue
 from usage_credits.billing.refunds import Returned, settle_pack
 from usage_credits.ledger.verification import verify
-from usage_credits.models import Debt, Fulfillment, Lot, Transaction, Transfer, Wallet
+from usage_credits.models import Debt, Fulfillment, Transaction, Transfer, Wallet
 from usage_credits.testing import capture_events
 
 START = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
@@ -72,17 +72,25 @@ def test_debit_is_given_back_for_each_expiry_that_paid_it(wallet: Wallet) -> Non
 
 @pytest.mark.behaviour("DEC-21")
 def test_priority_and_scope_come_back(wallet: Wallet) -> None:
-    first = wallet.credit(10)
-    second = wallet.credit(10)
-    Lot.objects.filter(transaction=first).update(priority=-1, scope=["report"])
-    Lot.objects.filter(transaction=second).update(priority=2)
+    wallet.credit(10, priority=-1, scope=["report"])
+    wallet.credit(10, priority=2)
     wallet.credit(10)
-    rows = wallet.debit(25).reverse()
+    rows = wallet.debit(25, operation="report").reverse()
     lots = [lot_of(row) for row in rows]
     assert [(lot.amount, lot.priority, lot.scope) for lot in lots] == [
-        (10, -1, ["report"]),
+        (10, -1, ("report",)),
         (10, 0, None),
         (5, 2, None),
+    ]
+    assert (wallet.available_for(), wallet.available_for("report")) == (20, 30)
+    assert [operation for (operation,) in wallet.history().values_list("operation")] == [
+        None,
+        None,
+        None,
+        "report",
+        None,
+        None,
+        None,
     ]
 
 
@@ -110,6 +118,20 @@ def test_what_a_debit_owes_lowers_the_debt(wallet: Wallet) -> None:
     assert [(row.amount, row.expires_at) for row in rows] == [(15, None), (10, START + days(1))]
     assert (wallet.balance, remaining_of(wallet)) == (10, [0, 0, 10])
     assert debit.unbacked == 0
+
+
+def test_debit_that_an_ending_hold_settled_comes_back_with_the_expiry_of_what_was_held(
+    wallet: Wallet, clock: Any
+) -> None:
+    wallet.credit(10, expires_at=START + days(2))
+    wallet.hold(10, ttl=days(1))
+    with configured(ALLOW_NEGATIVE_BALANCE=True):
+        debit = wallet.debit(10)
+    clock.shift(days(1))
+    (row,) = debit.reverse()
+    assert (row.amount, row.expires_at) == (10, START + days(2))
+    clock.shift(days(1))
+    assert wallet.balance == 0
 
 
 @pytest.mark.behaviour("DEC-21")
@@ -318,3 +340,15 @@ def test_what_expired_since_the_transfer_is_gone_on_both_sides(clock: Any) -> No
     assert (sender.balance, receiver.balance, claims_of(receiver)) == (30, 0, 0)
     assert amounts_of(sender) == [30, 30, -50, 30, -30, 20]
     assert amounts_of(receiver) == [30, 20, -30, -20]
+
+
+def test_what_the_receiver_held_may_expire_after_the_reversal(clock: Any) -> None:
+    sender, receiver = make_wallet(), make_wallet()
+    sender.credit(50, expires_at=START + days(1))
+    moved = sender.transfer_to(receiver, 50)
+    held = receiver.hold(20, ttl=days(3))
+    moved.reverse()
+    assert (sender.balance, receiver.balance, claims_of(receiver)) == (50, 20, 20)
+    clock.shift(days(2))
+    held.release()
+    assert (sender.balance, receiver.balance, claims_of(receiver)) == (0, 0, 20)

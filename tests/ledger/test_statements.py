@@ -145,3 +145,53 @@ def test_transfer_and_reversal_of_many_lots(wallet: Wallet, lots: int) -> None:
     debit = wallet.debit(2 * lots)
     assert count_statements(debit.reverse) == 10
     assert list(verify()) == []
+
+
+def costs_of_key(wallet: Wallet, key: str) -> list[int]:
+    """Return what a debit, a hold, a debit beside it, its capture and a reversal cost in statements."""
+    rows: list[Any] = []
+    return [
+        count_statements(lambda: rows.append(wallet.debit(5, attributed_to=key))),
+        count_statements(lambda: rows.append(wallet.hold(5, attributed_to=key))),
+        count_statements(lambda: wallet.debit(5, attributed_to=key)),
+        count_statements(lambda: rows[1].capture()),
+        count_statements(lambda: rows[0].reverse()),
+    ]
+
+
+@pytest.mark.parametrize("keys", [1, 50])
+def test_caps_cost_one_read_and_one_update_more(wallet: Wallet, keys: int) -> None:
+    wallet.credit(10_000)
+    without = costs_of_key(wallet, "key 0")
+    assert without[:3] == [8, 8, 9]
+    for number in range(keys):
+        for every in ("day", "month"):
+            wallet.set_cap(f"key {number}", 1_000, every=every)
+    more = [now - before for now, before in zip(costs_of_key(wallet, "key 0"), without, strict=True)]
+    assert more == [2, 1, 2, 2, 2]
+    more = [now - before for now, before in zip(costs_of_key(wallet, "other"), without, strict=True)]
+    assert more == [1, 1, 1, 1, 1]
+    assert count_statements(lambda: wallet.debit(5)) == 8
+    assert list(verify()) == []
+
+
+@pytest.mark.parametrize("mode", ["all", "each"])
+@pytest.mark.parametrize("items", [1, 500])
+def test_batch_of_debits_by_capped_keys(wallet: Wallet, items: int, mode: Any) -> None:
+    wallet.credit(10_000)
+    for number in range(10):
+        wallet.set_cap(f"key {number}", 1_000, every="day")
+    batch: list[Any] = [{"amount": 1, "attributed_to": f"key {number % 10}"} for number in range(items)]
+    assert count_statements(lambda: wallet.debit_many(batch, mode=mode)) == 10
+    assert sum(cap.spent for cap in wallet.caps()) == items
+    assert list(verify()) == []
+
+
+@pytest.mark.parametrize("rows", [10, 100_000])
+def test_setting_and_listing_caps_does_not_depend_on_history(wallet: Wallet, rows: int) -> None:
+    add_history(wallet, rows)
+    assert count_statements(lambda: wallet.set_cap("key", 100, every="month")) == 8
+    assert count_statements(lambda: wallet.set_cap("key", 50, every="month")) == 5
+    assert count_statements(lambda: wallet.caps("key")) == 1
+    assert count_statements(lambda: wallet.plan_debit(5, attributed_to="key")) == 3
+    assert count_statements(lambda: wallet.remove_cap("key")) == 5

@@ -13,7 +13,7 @@ from tests.factories import add_lots, configured, days, make_wallet
 from usage_credits.ledger import verification
 from usage_credits.ledger.invariants import CHECKS
 from usage_credits.ledger.verification import Finding, verify
-from usage_credits.models import Debt, Fulfillment, KeyAlias, Lot, Transaction, Wallet
+from usage_credits.models import Debt, Fulfillment, Hold, KeyAlias, Lot, Transaction, Wallet
 
 START = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 
@@ -46,6 +46,8 @@ class World(NamedTuple):
     debit: Transaction
     overdrawn: Transaction
     sold: Fulfillment
+    charge: Transaction
+    held: Hold
     run: Callable[[str], None]
 
 
@@ -62,6 +64,9 @@ def world() -> Iterator[World]:
         wallet.debit(20, category="credit_pack_refund", fulfillment=sold)
         with configured(ALLOW_NEGATIVE_BALANCE=True):
             overdrawn = other.debit(25)
+        scoped = make_wallet()
+        scoped.credit(20, scope=["mail", "report"])
+        charge, held = scoped.debit(5, operation="report"), scoped.hold(5, operation="mail")
         assert list(verify()) == []
         with unguarded() as run:
             if connection.vendor == "postgresql":
@@ -70,7 +75,13 @@ def world() -> Iterator[World]:
                     "ALTER TABLE usage_credits_transaction DROP CONSTRAINT usage_credits_after_is_before_plus"
                 )
                 run("ALTER TABLE usage_credits_lot DROP CONSTRAINT usage_credits_open_while_remaining")
-            yield World(wallet, other, credit, debit, overdrawn, sold, run)
+            yield World(wallet, other, credit, debit, overdrawn, sold, charge, held, run)
+
+
+def capped(world: World) -> Transaction:
+    """Give a key a cap and let it spend 5."""
+    world.wallet.set_cap("key", 10, every="day")
+    return world.wallet.debit(5, attributed_to="key")
 
 
 class Fault(NamedTuple):
@@ -257,6 +268,30 @@ FAULTS = {
             f"UPDATE usage_credits_allocation SET wallet_id = {w.other.pk} WHERE debit_id = {w.debit.pk}"
         ),
     ),
+    "charge of what the lot is not for": Fault(
+        "INV-4",
+        "allocation",
+        "which is not in the lot's scope",
+        lambda w: w.run(f"UPDATE usage_credits_transaction SET operation = 'repor' WHERE id = {w.charge.pk}"),
+    ),
+    "debit of no operation from a lot with a scope": Fault(
+        "INV-4",
+        "allocation",
+        "which is not in the lot's scope",
+        lambda w: w.run(f"UPDATE usage_credits_transaction SET operation = NULL WHERE id = {w.charge.pk}"),
+    ),
+    "scope of other letters": Fault(
+        "INV-4",
+        "allocation",
+        "which is not in the lot's scope",
+        lambda w: w.run("UPDATE usage_credits_lot SET scope = UPPER(scope) WHERE scope IS NOT NULL"),
+    ),
+    "hold of what the lot is not for": Fault(
+        "INV-4",
+        "held lot",
+        "which is not in the lot's scope",
+        lambda w: w.run(f"UPDATE usage_credits_hold SET operation = 'img' WHERE id = {w.held.pk}"),
+    ),
     "allocation of a credit": Fault(
         "INV-4",
         "allocation",
@@ -395,6 +430,58 @@ FAULTS = {
             f"UPDATE usage_credits_transaction SET reverses_id = {w.credit.pk} WHERE id = {w.overdrawn.pk}"
         ),
     ),
+    "credit reversed by less than was left of it": Fault(
+        "INV-6",
+        "transaction",
+        "or the rows that reverse it are in another wallet",
+        lambda w: (
+            w.credit.reverse(),
+            w.run(
+                f"UPDATE usage_credits_debt SET amount = 29, open_amount = 29 WHERE reverses_id = {w.credit.pk}"
+            ),
+            w.run(f"UPDATE usage_credits_wallet SET claims = 29 WHERE id = {w.wallet.pk}"),
+        ),
+    ),
+    "claim of a reversed credit forgotten": Fault(
+        "INV-6",
+        "transaction",
+        "or the rows that reverse it are in another wallet",
+        lambda w: (
+            w.credit.reverse(),
+            w.run(f"DELETE FROM usage_credits_debt WHERE reverses_id = {w.credit.pk}"),
+            w.run(f"UPDATE usage_credits_wallet SET claims = 0 WHERE id = {w.wallet.pk}"),
+        ),
+    ),
+    "debit reversed twice": Fault(
+        "INV-6",
+        "transaction",
+        "or the rows that reverse it are in another wallet",
+        lambda w: (
+            w.debit.reverse(),
+            w.run(
+                f"UPDATE usage_credits_transaction SET reverses_id = {w.debit.pk} "
+                f"WHERE id = {w.wallet.credit(30).pk}"
+            ),
+        ),
+    ),
+    "reversal reversed": Fault(
+        "INV-6",
+        "transaction",
+        "or it stays",
+        lambda w: w.run(
+            f"UPDATE usage_credits_transaction SET reverses_id = {w.debit.reverse()[0].pk} "
+            f"WHERE id = {w.wallet.debit(30).pk}"
+        ),
+    ),
+    "capture after the hold's time": Fault(
+        "INV-4",
+        "transaction",
+        "whose time was over",
+        lambda w: w.run(
+            "UPDATE usage_credits_hold SET expires_at = created_at "
+            f"WHERE id = {w.wallet.hold(5).capture().hold_id}"
+        ),
+    ),
     "transfer of more than its legs": Fault(
         "INV-8",
         "transfer",
@@ -422,6 +509,18 @@ FAULTS = {
             f"{w.wallet.transfer_to(w.other, 5).pk} WHERE id = {w.credit.pk}"
         ),
     ),
+    "transfer reversed with less given back than taken": Fault(
+        "INV-8",
+        "transfer",
+        "had expired",
+        lambda w: (
+            w.wallet.transfer_to(w.other, 20).reverse(),
+            w.run(
+                "UPDATE usage_credits_transaction SET amount = 19, balance_after = balance_after - 1 "
+                "WHERE category = 'reversal' AND amount = 20"
+            ),
+        ),
+    ),
     "transfer reversed on one side": Fault(
         "INV-8",
         "transfer",
@@ -431,6 +530,42 @@ FAULTS = {
             w.run(
                 "UPDATE usage_credits_transaction SET reverses_id = NULL WHERE category = 'reversal' AND amount > 0"
             ),
+        ),
+    ),
+    "cap that forgot a debit": Fault(
+        "INV-9",
+        "spending cap",
+        "its key spent",
+        lambda w: (capped(w), w.run("UPDATE usage_credits_spendingcap SET spent = spent - 1")),
+    ),
+    "cap that counts from too late": Fault(
+        "INV-9",
+        "spending cap",
+        "its key spent",
+        lambda w: (capped(w), w.run("UPDATE usage_credits_spendingcap SET counts_from = 1000000")),
+    ),
+    "cap that still counts what was reversed": Fault(
+        "INV-9",
+        "spending cap",
+        "its key spent",
+        lambda w: (capped(w).reverse(), w.run("UPDATE usage_credits_spendingcap SET spent = 5")),
+    ),
+    "cap whose window never ends": Fault(
+        "INV-9",
+        "spending cap",
+        "its window starts at",
+        lambda w: (
+            capped(w),
+            w.run("UPDATE usage_credits_spendingcap SET window_start = '2999-01-01 00:00:00'"),
+        ),
+    ),
+    "cap that the wallet does not know": Fault(
+        "INV-9",
+        "wallet",
+        "spending caps, the wallet counts",
+        lambda w: (
+            capped(w),
+            w.run(f"UPDATE usage_credits_wallet SET cap_count = 0 WHERE id = {w.wallet.pk}"),
         ),
     ),
 }

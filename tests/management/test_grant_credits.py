@@ -64,6 +64,31 @@ def test_grant_credits_reaches_the_wallet_of_another_asset() -> None:
     assert (user.wallet("gems").balance, user.credits) == (50, 5)
 
 
+def test_grant_credits_for_some_operations_only() -> None:
+    user = make_user()
+    run("grant_credits", "50", "--all", "--priority", "-1", "--scope", "report", "mail")
+    lot = user.wallet().lots.get()
+    assert (lot.priority, lot.scope) == (-1, ("mail", "report"))
+    assert (user.credits_for("mail"), user.credits_for("img")) == (50, 0)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "problem"),
+    [
+        ("--scope", "fly", "--scope: there is no operation 'fly'"),
+        ("--scope", "", "--scope: got ''"),
+        ("--priority", "40000", "--priority: got 40000"),
+    ],
+)
+def test_grant_credits_refuses_no_priority_and_no_scope(option: str, value: str, problem: str) -> None:
+    make_user()
+    before = stored()
+    outcome = run("grant_credits", "50", "--all", option, value)
+    assert outcome.code == 1
+    assert problem in outcome.stderr
+    assert stored() == before
+
+
 def test_grant_credits_stores_category_reason_metadata_and_expiry() -> None:
     user = make_user()
     expires_at = START + datetime.timedelta(days=30)

@@ -17,6 +17,7 @@ from usage_credits.models import (
     KeyAlias,
     Lot,
     PaymentNotice,
+    SpendingCap,
     Transaction,
     Transfer,
     Wallet,
@@ -230,3 +231,26 @@ def test_one_notice_stands_for_a_payment() -> None:
     notice = {"source": "stripe", "source_id": "cs_A", "reason": "no_owner"}
     assert refuses(PaymentNotice, notice, notice)
     assert not refuses(PaymentNotice, notice, notice | {"source_id": "cs_a"})
+
+
+def test_one_cap_of_a_key_stands_once_for_a_period_and_is_not_negative() -> None:
+    wallet, other = make_wallet(), make_wallet()
+    cap: dict[str, Any] = {
+        "wallet": wallet,
+        "attributed_to": "key",
+        "every": "P1D",
+        "limit": 0,
+        "window_start": DATE,
+        "counts_from": 1,
+    }
+    assert refuses(SpendingCap, cap, cap)
+    assert refuses(SpendingCap, cap | {"limit": -1})
+    assert refuses(SpendingCap, cap | {"spent": -1})
+    assert not refuses(
+        SpendingCap,
+        cap,
+        cap | {"every": "P1M"},
+        cap | {"attributed_to": "KEY"},
+        cap | {"attributed_to": "key "},
+        cap | {"wallet": other},
+    )

@@ -19,7 +19,8 @@ def fake(db: None, monkeypatch: pytest.MonkeyPatch, api_version: str | None) -> 
     """Stand in for Stripe, with dj-stripe listening and a clock of its own that stands still."""
     monkeypatch.setattr(stripe, "api_key", "sk_test_1")
     with use_fake_stripe(FakeStripe(clock=START.timestamp)) as fake:
-        receive_webhooks(api_version=api_version)
+        # Whatever the fake tells of, dj-stripe must be able to take.
+        receive_webhooks(enabled_events=["*"], api_version=api_version)
         fake.add_price("price_other", amount=3_000)
         fake.add_price("price_large", amount=9_000)
         fake.add_price("price_yearly", amount=30_000, interval="year")

@@ -119,6 +119,7 @@ def test_refuse_sessions_that_stripe_refuses(fake: FakeStripe, changes: dict[str
 
 
 def test_announce_card_payment(fake: FakeStripe) -> None:
+    fake.add_webhook_endpoint("https://shop.test/hook")
     session = fake.pay(stripe.checkout.Session.create(**SESSION, customer_creation="always"))
     assert (session["status"], session["payment_status"]) == ("complete", "paid")
     names = [event["type"] for event in fake.events_for(session)]
@@ -130,6 +131,7 @@ def test_announce_card_payment(fake: FakeStripe) -> None:
 
 
 def test_announce_delayed_payment_twice(fake: FakeStripe) -> None:
+    fake.add_webhook_endpoint("https://shop.test/hook")
     session = fake.pay(stripe.checkout.Session.create(**SESSION), delayed=True)
     assert session["payment_status"] == "unpaid"
     assert [event["type"] for event in fake.events_for(session)] == ["checkout.session.completed"]
@@ -154,7 +156,18 @@ def test_bounce_delayed_payment(fake: FakeStripe) -> None:
     assert session["payment_status"] == "unpaid"
 
 
+def test_announce_nothing_that_no_endpoint_is_enabled_for(fake: FakeStripe) -> None:
+    session = fake.pay(stripe.checkout.Session.create(**SESSION))
+    assert fake.announced == fake.pending == fake.events_for(session) == []
+    fake.add_webhook_endpoint("https://shop.test/hook", enabled_events=["charge.succeeded"])
+    fake.add_webhook_endpoint("https://shop.test/other", enabled_events=["customer.deleted"])
+    (told,) = fake.announced
+    assert told["type"] == "charge.succeeded"
+    assert fake.pending == fake.events_for(session) == [told]
+
+
 def test_take_no_payment_where_nothing_is_due(fake: FakeStripe) -> None:
+    fake.add_webhook_endpoint("https://shop.test/hook")
     fake.add_coupon(100, code="GIFT")
     created = stripe.checkout.Session.create(**SESSION, allow_promotion_codes=True)
     with pytest.raises(Exception, match="code is invalid"):

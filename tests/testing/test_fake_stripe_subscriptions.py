@@ -132,7 +132,7 @@ def test_move_with_a_clock_that_others_move(monkeypatch: pytest.MonkeyPatch) -> 
 def test_move_with_time_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stripe, "api_key", "sk_test_1")
     with use_fake_stripe(FakeStripe()) as fake, time_machine.travel(START, tick=False) as clock:
-        receive_webhooks()
+        receive_webhooks(enabled_events=["*"])
         fake.add_price("price_other", amount=3_000)
         subscription = subscribe(fake)
         clock.shift(MONTH)

@@ -4,10 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from djstripe.models import Event
 
 from tests.app.models import Team, User
 from tests.factories import configured, make_user
 from usage_credits import SubscriptionPlan, credits, find_credit_pack
+from usage_credits.billing.stripe_events import RECEIVERS
 from usage_credits.testing import StripeWorld, use_stripe_world
 
 PLANS = [
@@ -128,6 +130,28 @@ def test_deliver_fails_where_the_webhook_does(stripe_world: StripeWorld, user: U
     with pytest.raises(AssertionError, match=r"answered \[400, .* to .*checkout\.session\.completed"):
         stripe_world.buy(user, "starter")
     assert user.credits == 0
+
+
+def test_tell_the_webhook_what_it_is_enabled_for(stripe_world: StripeWorld, user: User) -> None:
+    stripe_world.buy(user, "starter")
+    stripe_world.subscribe(user, "pro")
+    assert "customer.created" in {event["type"] for event in stripe_world.fake.events}
+    told = set(Event.objects.values_list("type", flat=True))
+    assert told == {event["type"] for event in stripe_world.fake.announced}
+    assert told < set(RECEIVERS)
+
+
+class TestEveryEvent:
+    @pytest.fixture
+    def stripe_events(self) -> list[str]:
+        return ["*"]
+
+    def test_tell_the_webhook_everything_where_a_project_wants_it(
+        self, stripe_world: StripeWorld, user: User
+    ) -> None:
+        stripe_world.customer_of(user)
+        stripe_world.deliver()
+        assert Event.objects.get().type == "customer.created"
 
 
 def test_keys_of_a_real_account_are_never_used(

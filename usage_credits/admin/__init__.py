@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from usage_credits.admin.caps import SpendingCapAdmin
 from usage_credits.admin.debts import DebtAdmin
 from usage_credits.admin.fulfillments import FulfillmentAdmin
 from usage_credits.admin.holds import HeldLotAdmin, HoldAdmin
@@ -21,6 +22,7 @@ __all__ = [
     "KeyAliasAdmin",
     "LotAdmin",
     "PaymentNoticeAdmin",
+    "SpendingCapAdmin",
     "TransactionAdmin",
     "TransferAdmin",
     "WalletAdmin",

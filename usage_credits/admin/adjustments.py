@@ -103,7 +103,7 @@ def adjustment_view(wallets: WalletAdmin, request: HttpRequest, object_id: str) 
         "wallet": wallet,
         "owner": wallets.owner(wallet),
         "balance": wallets.balance(wallet),
-        "available": wallets.available(wallet),
+        "available": wallet.available_for(),
         "form": form,
         "media": wallets.media + form.media,
     }

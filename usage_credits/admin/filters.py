@@ -45,6 +45,17 @@ class CategoryFilter(ChoiceFilter):
         return {name: (name.replace("_", " "), Q(category=name)) for name in names}
 
 
+class OperationFilter(ChoiceFilter):
+    """Offers the operations of settings; the search finds rows of those that have gone from there."""
+
+    title = _("operation")
+    parameter_name = "operation"
+
+    def conditions(self) -> dict[str, tuple[Any, Q]]:
+        names = conf.current().catalogue.operation_names
+        return {name: (name, Q(operation=name)) for name in names}
+
+
 class DirectionFilter(ChoiceFilter):
     title = _("direction")
     parameter_name = "direction"

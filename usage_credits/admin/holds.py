@@ -11,6 +11,7 @@ from usage_credits.admin.base import LedgerAdmin, OwnedAdmin, owner_name
 from usage_credits.admin.filters import (
     CategoryFilter,
     ExpiryFilter,
+    OperationFilter,
     WalletAssetFilter,
     WalletOwnerModelFilter,
 )
@@ -34,15 +35,23 @@ class HoldAdmin(OwnedAdmin[Hold]):
     list_filter = (
         "is_open",
         CategoryFilter,
+        OperationFilter,
         ExpiryFilter,
         WalletAssetFilter,
         WalletOwnerModelFilter,
         "created_at",
     )
-    search_fields = ("idempotency_key", "attributed_to", "category", "wallet__owner_id", "wallet__asset")
-    search_help_text = _("Hold id, key, attributed to, category, owner id or asset, exactly.")
+    search_fields = (
+        "idempotency_key",
+        "attributed_to",
+        "category",
+        "operation",
+        "wallet__owner_id",
+        "wallet__asset",
+    )
+    search_help_text = _("Hold id, key, attributed to, category, operation, owner id or asset, exactly.")
     fieldsets = (
-        (None, {"fields": ("owner", "wallet", "category", "created_at")}),
+        (None, {"fields": ("owner", "wallet", "category", "operation", "created_at")}),
         (_("Credits"), {"fields": ("amount", "captured", "is_open", "expires_at")}),
         (_("Where it comes from"), {"fields": ("idempotency_key", "attributed_to", "metadata")}),
     )

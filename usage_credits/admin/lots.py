@@ -19,14 +19,25 @@ from usage_credits.models import Allocation, HeldLot, Lot
 @admin.register(Lot)
 class LotAdmin(OwnedAdmin[Lot]):
     related = ("wallet__owner_type", "transaction")
-    list_display = ("id", "owner", "wallet", "remaining", "amount", "state", "expires_at", "transaction")
+    list_display = (
+        "id",
+        "owner",
+        "wallet",
+        "remaining",
+        "amount",
+        "state",
+        "expires_at",
+        "priority",
+        "operations",
+        "transaction",
+    )
     list_filter = ("is_open", ExpiryFilter, WalletAssetFilter, WalletOwnerModelFilter)
     search_fields = ("wallet__owner_id", "wallet__asset", "transaction__idempotency_key")
     search_help_text = _("Lot id, owner id, asset or the credit's key, exactly.")
     fieldsets = (
         (None, {"fields": ("owner", "wallet", "transaction")}),
         (_("Stock"), {"fields": ("remaining", "amount", "is_open")}),
-        (_("Spending"), {"fields": ("expires_at", "state", "priority", "scope")}),
+        (_("Spending"), {"fields": ("expires_at", "state", "priority", "operations")}),
     )
 
     def tables(self, request: HttpRequest, obj: Lot) -> list[Table | None]:
@@ -35,6 +46,10 @@ class LotAdmin(OwnedAdmin[Lot]):
             self.table(request, _("Spent on"), Allocation, spent, lot__id__exact=obj.pk),
             self.table(request, _("Held by"), HeldLot, ("id", "hold", "amount"), lot__id__exact=obj.pk),
         ]
+
+    @admin.display(description=_("only for"))
+    def operations(self, lot: Lot) -> str:
+        return self.text(lot.scope)
 
     @admin.display(description=_("state"))
     def state(self, lot: Lot) -> Any:

@@ -14,6 +14,7 @@ from usage_credits.admin.filters import (
     CategoryFilter,
     DirectionFilter,
     ExpiryFilter,
+    OperationFilter,
     WalletAssetFilter,
     WalletOwnerModelFilter,
 )
@@ -38,6 +39,7 @@ class TransactionAdmin(OwnedAdmin[Transaction]):
     list_filter = (
         DirectionFilter,
         CategoryFilter,
+        OperationFilter,
         WalletAssetFilter,
         WalletOwnerModelFilter,
         ExpiryFilter,
@@ -47,15 +49,29 @@ class TransactionAdmin(OwnedAdmin[Transaction]):
         "idempotency_key",
         "attributed_to",
         "category",
+        "operation",
         "wallet__owner_id",
         "wallet__asset",
         "fulfillment__source_id",
     )
     search_help_text = _(
-        "Transaction id, key, attributed to, category, owner id, asset or source id, exactly."
+        "Transaction id, key, attributed to, category, operation, owner id, asset or source id, exactly."
     )
     fieldsets = (
-        (None, {"fields": ("owner", "wallet", "created_at", "description", "category", "signed_amount")}),
+        (
+            None,
+            {
+                "fields": (
+                    "owner",
+                    "wallet",
+                    "created_at",
+                    "description",
+                    "category",
+                    "operation",
+                    "signed_amount",
+                )
+            },
+        ),
         (_("Balance"), {"fields": ("balance_before", "balance_after", "overdraft", "expires_at")}),
         (_("Where it comes from"), {"fields": ("idempotency_key", "attributed_to", "cash", "metadata")}),
         (_("Belongs to"), {"fields": ("fulfillment", "grid_date", "transfer", "hold", "reverses")}),

@@ -16,7 +16,9 @@ from usage_credits.admin.base import LedgerAdmin, owner_name
 from usage_credits.admin.filters import AssetFilter, OwingFilter, OwnerModelFilter
 from usage_credits.admin.tables import Table
 from usage_credits.ledger.balances import signed_balance
-from usage_credits.models import Debt, Fulfillment, Hold, Lot, Transaction, Wallet
+from usage_credits.models import Debt, Fulfillment, Hold, Lot, SpendingCap, Transaction, Wallet
+
+CAPPED = ("id", "attributed_to", "every", "limit", "spent_now", "held", "left", "resets_at")
 
 
 @admin.register(Wallet)
@@ -73,7 +75,7 @@ class WalletAdmin(LedgerAdmin[Wallet]):
                 request,
                 _("Open lots"),
                 Lot,
-                ("id", "remaining", "amount", "expires_at", "state", "transaction"),
+                ("id", "remaining", "amount", "expires_at", "priority", "operations", "state", "transaction"),
                 ordering=("priority", models.F("expires_at").asc(nulls_last=True), "pk"),
                 is_open__exact=True,
                 **mine,
@@ -108,6 +110,7 @@ class WalletAdmin(LedgerAdmin[Wallet]):
                 open_amount__gt=0,
                 **mine,
             ),
+            self.table(request, _("Spending caps"), SpendingCap, CAPPED, ("attributed_to", "pk"), **mine),
         ]
 
     @admin.display(description=_("owner"))

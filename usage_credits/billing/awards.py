@@ -27,6 +27,8 @@ CYCLE = "fulfillment_cycle"
 UPGRADE = "plan_upgrade"
 SEATS = "seats_added"
 FIRST_AWARD = "first_award"
+TRIAL = "trial"
+REACTIVATION = "reactivation"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ def award_cycle(
     row = _post(
         post,
         fulfillment,
+        cycle,
         cycle.amount,
         cycle.category,
         reason=CYCLE,
@@ -69,7 +72,7 @@ def award_missed(
 ) -> Transaction:
     """Post a cycle of the past that was paid late, of a plan whose credits are kept; the schedule does not move."""
     amount = amount_of(plan, seats)
-    return _post(post, fulfillment, amount, SUBSCRIPTION_CREDITS, reason=CYCLE, grid_date=date)
+    return _post(post, fulfillment, plan, amount, SUBSCRIPTION_CREDITS, reason=CYCLE, grid_date=date)
 
 
 def award_upgrade(
@@ -83,6 +86,7 @@ def award_upgrade(
     row = _post(
         post,
         fulfillment,
+        cycle,
         cycle.amount,
         SUBSCRIPTION_UPGRADE,
         reason=UPGRADE,
@@ -99,6 +103,7 @@ def award_seats(post: Posting, fulfillment: Fulfillment, plan: SubscriptionPlan,
     row = _post(
         post,
         fulfillment,
+        plan,
         plan.amount * added,
         SUBSCRIPTION_UPGRADE,
         reason=SEATS,
@@ -119,6 +124,7 @@ def award_bonus(post: Posting, fulfillment: Fulfillment, plan: SubscriptionPlan)
         _post(
             post,
             fulfillment,
+            plan,
             plan.signup_bonus,
             SUBSCRIPTION_SIGNUP_BONUS,
             reason="signup_bonus",
@@ -131,7 +137,7 @@ def award_trial(
     post: Posting, fulfillment: Fulfillment, plan: SubscriptionPlan, ends_at: datetime.datetime
 ) -> list[Transaction]:
     """Post the plan's trial credits, which last as long as the trial; nothing once it is over."""
-    key = _key(fulfillment, "trial")
+    key = _key(fulfillment, TRIAL)
     if not plan.trial_includes or ends_at <= post.now or is_used(post, key):
         return []
     fulfillment.credits_last_awarded = plan.trial_includes
@@ -140,9 +146,10 @@ def award_trial(
         _post(
             post,
             fulfillment,
+            plan,
             plan.trial_includes,
             SUBSCRIPTION_TRIAL,
-            reason="trial",
+            reason=TRIAL,
             expires_at=ends_at,
             key=key,
         )
@@ -205,6 +212,7 @@ def announce_awards(wallet: Wallet, awards: Iterable[Award]) -> None:
 def _post(
     post: Posting,
     fulfillment: Fulfillment,
+    terms: Cycle | SubscriptionPlan,
     amount: int,
     category: str,
     *,
@@ -226,6 +234,8 @@ def _post(
         },
         expires_at=min(filter(None, (expires_at, limit)), default=None),
         idempotency_key=key,
+        priority=terms.priority,
+        scope=terms.scope,
         fulfillment=fulfillment,
         grid_date=grid_date,
     )

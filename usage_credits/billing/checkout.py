@@ -16,6 +16,7 @@ from usage_credits.billing.providers import STRIPE, require_provider
 from usage_credits.dsl.packs import CreditPack
 from usage_credits.dsl.plans import SubscriptionPlan
 from usage_credits.exceptions import InvalidValue
+from usage_credits.twins import twin
 
 PARAMETERS: dict[type, Callable[..., dict[str, Any]]] = {
     CreditPack: pack_parameters,
@@ -80,3 +81,6 @@ def settle_checkout(session_id: str, owner: models.Model) -> CheckoutResult:
     if result is None:
         raise InvalidValue("session_id", f"{owner} has no such checkout.")
     return result
+
+
+asettle_checkout = twin(settle_checkout)

@@ -23,6 +23,8 @@ class Cycle:
     amount: int
     category: str
     rolls_over: bool
+    priority: int = 0
+    scope: tuple[str, ...] | None = None
 
 
 def cycle_of(fulfillment: Fulfillment) -> Cycle:
@@ -75,12 +77,15 @@ def as_sold(plan: SubscriptionPlan) -> dict[str, Any]:
         "unused_credits": plan.unused_credits,
         "signup_bonus": plan.signup_bonus,
         "per_seat": plan.per_seat,
+        "priority": plan.priority,
+        "scope": list(plan.scope) if plan.scope else None,
     }
 
 
 def _of_plan(fulfillment: Fulfillment) -> Cycle:
     plan = plan_of(fulfillment)
-    return Cycle(amount_of(plan, fulfillment.seats), SUBSCRIPTION_CREDITS, plan.rolls_over)
+    amount = amount_of(plan, fulfillment.seats)
+    return Cycle(amount, SUBSCRIPTION_CREDITS, plan.rolls_over, priority=plan.priority, scope=plan.scope)
 
 
 def _of_pack(fulfillment: Fulfillment) -> Cycle:
@@ -90,7 +95,7 @@ def _of_pack(fulfillment: Fulfillment) -> Cycle:
             f"The fulfillment {fulfillment.pk} is for the pack {fulfillment.pack_name!r}, "
             "which CREDIT_PACKS does not hold."
         )
-    return Cycle(pack.total, CREDIT_PACK_PURCHASE, rolls_over=True)
+    return Cycle(pack.total, CREDIT_PACK_PURCHASE, rolls_over=True, priority=pack.priority, scope=pack.scope)
 
 
 def _of_grant(fulfillment: Fulfillment) -> Cycle:

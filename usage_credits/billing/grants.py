@@ -17,6 +17,7 @@ from usage_credits.exceptions import IdempotencyConflict, InvalidValue
 from usage_credits.ledger.keys import check_key
 from usage_credits.ledger.wallets import open_wallet
 from usage_credits.models import MANUAL_SOURCE, Fulfillment, FulfillmentKind, Wallet
+from usage_credits.twins import twin
 from usage_credits.values import check_metadata, check_moment, check_text
 
 Moment = datetime.datetime | datetime.date
@@ -71,6 +72,9 @@ def start_grant(
         )
 
 
+astart_grant = twin(start_grant)
+
+
 def stop_grant(fulfillment: Fulfillment, *, at: Moment | None = None) -> Fulfillment | None:
     """Stop a recurring grant, now or at `at`, and return its fulfillment; None where it has stopped.
 
@@ -87,6 +91,9 @@ def stop_grant(fulfillment: Fulfillment, *, at: Moment | None = None) -> Fulfill
                 manual.stop(running, moment)
                 return running
     return None
+
+
+astop_grant = twin(stop_grant)
 
 
 def _check_grant(fulfillment: object) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
-from django.db import router, transaction
+from django.db import models, router, transaction
 from django.db.models import F
 from django.utils import timezone
 
 from usage_credits.ledger.events import announce_now
+from usage_credits.ledger.wallets import find_wallet
 from usage_credits.models import Fulfillment, NoticeReason, PaymentNotice, Wallet
 
 logger = logging.getLogger("usage_credits")
@@ -25,6 +27,30 @@ class Unresolvable(Exception):
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+
+
+class Report(Protocol):
+    """What a provider reports of a payment or subscription."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def customer_id(self) -> str: ...
+    @property
+    def metadata(self) -> Mapping[str, str]: ...
+    @property
+    def references(self) -> Mapping[str, str]: ...
+
+
+def record_report(report: Report, problem: Unresolvable, owner: models.Model | None) -> PaymentNotice:
+    """Keep what was reported as an open notice, of its owner's wallet where there is one; see `record_notice`."""
+    return record_notice(
+        report.key,
+        problem,
+        customer_id=report.customer_id,
+        payload={**report.references, "metadata": dict(report.metadata)},
+        wallet=find_wallet(owner) if owner else None,
+    )
 
 
 def record_notice(

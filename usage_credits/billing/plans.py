@@ -17,6 +17,7 @@ from usage_credits.dsl.plans import SubscriptionPlan
 from usage_credits.exceptions import InvalidValue
 from usage_credits.ledger.wallets import open_wallet
 from usage_credits.models import Fulfillment, FulfillmentKind, Wallet
+from usage_credits.twins import twin
 from usage_credits.values import check_amount, check_metadata, check_moment, check_text
 
 MAX_SEATS: Final = 2**31 - 1
@@ -72,6 +73,9 @@ def start_plan(
         return manual.start(starts_at=start, ends_at=end, **columns)
 
 
+astart_plan = twin(start_plan)
+
+
 def stop_plan(owner: models.Model, plan: PlanRef, *, at: Moment | None = None) -> Fulfillment | None:
     """Stop a plan that `start_plan` started, now or at `at`, and return its fulfillment; None where it does not run.
 
@@ -94,6 +98,9 @@ def stop_plan(owner: models.Model, plan: PlanRef, *, at: Moment | None = None) -
     return None
 
 
+astop_plan = twin(stop_plan)
+
+
 def keep_plan(owner: models.Model, plan: PlanRef) -> Fulfillment | None:
     """Take back a stop, or an `ends_at`, that has not come, and return the fulfillment; None where it does not run.
 
@@ -109,6 +116,9 @@ def keep_plan(owner: models.Model, plan: PlanRef) -> Fulfillment | None:
                 return running
     _check_known(plan, name)
     return None
+
+
+akeep_plan = twin(keep_plan)
 
 
 def change_plan(owner: models.Model, plan: PlanRef, to: PlanRef, *, seats: int | None = None) -> Fulfillment:
@@ -144,6 +154,9 @@ def change_plan(owner: models.Model, plan: PlanRef, to: PlanRef, *, seats: int |
             raise InvalidValue("to", f"{target.name!r} runs beside {name!r}: stop one of them.")
         _change(manual, running, target, _check_seats(seats or running.seats, target))
         return running
+
+
+achange_plan = twin(change_plan)
 
 
 def check_startable(plan: object, field: str = "plan") -> SubscriptionPlan:

@@ -8,6 +8,7 @@ from django.db import models
 
 from usage_credits.billing.owner_references import reference_to
 from usage_credits.billing.providers import require_provider
+from usage_credits.twins import twin
 
 
 def create_portal_session(owner: models.Model, **options: Any) -> Any:
@@ -27,3 +28,6 @@ def create_portal_session(owner: models.Model, **options: Any) -> Any:
     from usage_credits.billing.stripe_portal import create_session
 
     return create_session(owner, options)
+
+
+acreate_portal_session = twin(create_portal_session)

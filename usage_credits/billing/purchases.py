@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +13,9 @@ from django.db import IntegrityError, models, router, transaction
 
 from usage_credits import conf
 from usage_credits.billing import refunds
-from usage_credits.billing.notices import SOURCE, Unresolvable, record_notice, resolve_notice
+from usage_credits.billing.notices import SOURCE, Unresolvable, record_report, resolve_notice
 from usage_credits.billing.refunds import Look, Returned
+from usage_credits.billing.reports import OutdatedReport, find_fulfillment
 from usage_credits.dsl.categories import CREDIT_PACK_PURCHASE
 from usage_credits.dsl.money import Money
 from usage_credits.dsl.packs import PURCHASE_TYPE, CreditPack
@@ -23,7 +25,7 @@ from usage_credits.ledger.events import announce
 from usage_credits.ledger.journal import posting
 from usage_credits.ledger.keys import find_replay
 from usage_credits.ledger.posting import Posting
-from usage_credits.ledger.wallets import find_wallet, open_wallet
+from usage_credits.ledger.wallets import open_wallet
 from usage_credits.models import (
     Fulfillment,
     FulfillmentKind,
@@ -70,7 +72,7 @@ def is_pack_purchase(metadata: Mapping[str, str] | None) -> bool:
 
 def find_settled(key: str) -> Fulfillment | None:
     """Return the fulfillment of a purchase, or None; a notice that was left open beside one is resolved."""
-    fulfillment = _find_fulfillment(key)
+    fulfillment = find_fulfillment(key)
     if fulfillment is not None:
         resolve_notice(key, fulfillment)
     return fulfillment
@@ -82,27 +84,43 @@ def settle(
     """Bring the award of a purchase, and what was taken back of it, to what they should be by now.
 
     Returns what stands for the purchase. Does nothing, and returns None, for what is no pack, is not paid, or was
-    wholly refunded before it was first seen; what was refunded in part is awarded, and its share taken back by
-    `refunds.settle`, which asks again by `look`. Award and fulfillment commit together, or with the caller's
-    transaction, under the wallet's lock. What cannot be resolved (unknown pack, no owner, a pack that differs from
-    what was sold, refused by the ledger) becomes an open notice; `accept_changed` awards the pack as it is today.
+    wholly refunded before it was first seen; what was refunded in part is awarded, and its share taken back. Award and
+    fulfillment commit together, or with the caller's transaction, under the wallet's lock. `look` asks what went back
+    of a purchase that is awarded already, and once more of a new one after it is committed: a refund may have come
+    meanwhile. What cannot be resolved (unknown pack, no owner, a pack that differs from what was sold, refused by the
+    ledger) becomes an open notice; `accept_changed` awards the pack as it is today.
     """
-    settled: Fulfillment | PaymentNotice | None = find_settled(purchase.key)
-    if settled is None:
-        if purchase.pack_name is None or not purchase.is_paid:
-            return None
-        if purchase.returned.is_whole:
-            settled = _await_award(purchase, find_owner)
-            if settled is None:
-                logger.warning("The payment %s was refunded before it was awarded: no credits", purchase.key)
-                resolve_notice(purchase.key, None)
-                return None
-        else:
-            settled = _award_or_notice(purchase, find_owner, accept_changed=accept_changed)
+    known = find_settled(purchase.key)
+    if known is not None:
+        refunds.settle_pack(known, look)
+        return known
+    if purchase.pack_name is None or not purchase.is_paid:
+        return None
+    settled: Fulfillment | PaymentNotice | None
+    if purchase.returned.is_whole:
+        settled = _await_award(purchase, find_owner)
+        if settled is None:
+            logger.warning("The payment %s was refunded before it was awarded: no credits", purchase.key)
+            resolve_notice(purchase.key, None)
+    else:
+        settled = _award_or_notice(purchase, find_owner, accept_changed=accept_changed)
     if isinstance(settled, Fulfillment):
-        # Also after a new award: it may rest on what was read before a refund.
-        refunds.settle_pack(settled, look)
+        _take_back(settled, purchase.returned, look)
     return settled
+
+
+def _take_back(fulfillment: Fulfillment, returned: Returned, look: Look) -> None:
+    """Take back what had gone back when the purchase was read, and look again once its award is committed."""
+    if returned.total:
+        # Outdated: somebody else awarded it and knows more. What remains is seen by looking again.
+        with suppress(OutdatedReport):
+            refunds.take_back_pack(fulfillment, returned, revision=0)
+
+    def look_again() -> None:
+        refunds.settle_pack(fulfillment, look)
+
+    # Robust: the award stands. Where this look fails, the refund's next notice or sync_credits takes back.
+    transaction.on_commit(look_again, using=fulfillment._state.db, robust=True)
 
 
 def _await_award(purchase: Purchase, find_owner: FindOwner) -> Fulfillment | None:
@@ -111,7 +129,7 @@ def _await_award(purchase: Purchase, find_owner: FindOwner) -> Fulfillment | Non
     if owner is None:
         return None
     with posting(open_wallet(owner)):
-        return _find_fulfillment(purchase.key)
+        return find_fulfillment(purchase.key)
 
 
 def _award_or_notice(
@@ -124,18 +142,7 @@ def _award_or_notice(
             raise Unresolvable(NoticeReason.NO_OWNER, f"customer: {purchase.customer_id or 'none'}")
         return _award_once(purchase, pack, owner)
     except Unresolvable as problem:
-        return record_notice(
-            purchase.key,
-            problem,
-            customer_id=purchase.customer_id,
-            payload={**purchase.references, "metadata": dict(purchase.metadata)},
-            wallet=find_wallet(owner) if owner else None,
-        )
-
-
-def _find_fulfillment(key: str) -> Fulfillment | None:
-    using = router.db_for_write(Fulfillment)
-    return Fulfillment.objects.using(using).filter(source=SOURCE, source_id=key).first()
+        return record_report(purchase, problem, owner)
 
 
 def _sold_pack(purchase: Purchase, *, accept_changed: bool) -> CreditPack:
@@ -182,7 +189,7 @@ def _award_once(purchase: Purchase, pack: CreditPack, owner: models.Model) -> Fu
 
 def _award(purchase: Purchase, pack: CreditPack, wallet: Wallet) -> Fulfillment:
     with posting(wallet) as post:
-        awarded = _find_fulfillment(purchase.key)
+        awarded = find_fulfillment(purchase.key)
         if awarded is not None:
             return awarded
         fulfillment = _record(purchase, pack, post)
@@ -231,6 +238,8 @@ def _post(purchase: Purchase, pack: CreditPack, post: Posting, fulfillment: Fulf
         metadata=fulfillment.metadata,
         idempotency_key=purchase.key,
         cash=Money(purchase.amount, purchase.currency),
+        priority=pack.priority,
+        scope=pack.scope,
         fulfillment=fulfillment,
     )
     return find_replay(post, entry) or post.credit(entry)

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 
+from usage_credits.billing.reports import ask_again, revision_of, take_in
 from usage_credits.dsl.categories import CREDIT_PACK_PURCHASE
 from usage_credits.ledger.clawbacks import Clawback
 from usage_credits.ledger.journal import posting
@@ -55,6 +57,26 @@ Look = Callable[[], Returned]
 
 
 def settle(fulfillment: Fulfillment, payment: str, awards: QuerySet[Transaction], look: Look) -> None:
+    """Ask by `look` what went back of a payment, and take back what that calls for; see `take_back`.
+
+    Asks before the wallet is locked, and again where another report was taken in meanwhile.
+    """
+
+    def ask_and_take_back() -> None:
+        revision = revision_of(fulfillment)
+        take_back(fulfillment, payment, awards, look(), revision=revision)
+
+    ask_again(ask_and_take_back)
+
+
+def take_back(
+    fulfillment: Fulfillment,
+    payment: str,
+    awards: QuerySet[Transaction],
+    returned: Returned,
+    *,
+    revision: int,
+) -> None:
     """Bring what was taken back of a payment's awards to what its refunds and disputes call for by now.
 
     `payment` is the provider's key of the payment ("pi:…", "in:…"), `awards` the transactions by which `fulfillment`
@@ -62,21 +84,25 @@ def settle(fulfillment: Fulfillment, payment: str, awards: QuerySet[Transaction]
     from its next credits, or becomes a debt with ALLOW_NEGATIVE_BALANCE. Where less went back than was taken, the
     difference is given back. Every row is of the fulfillment's refund category and announced as `credits_refunded`.
 
-    `look` asks the provider under the wallet's lock, so that of two calls at once the later one knows better. Called
-    again, it posts nothing more. Commits by itself, or with the caller's transaction.
+    Called again, it posts nothing more. Locks the wallet; commits by itself, or with the caller's transaction. Raises
+    OutdatedReport, with nothing written, where the fulfillment's revision was `revision` when `returned` was asked for
+    and is no more.
     """
-    with posting(fulfillment.wallet, takes=True) as post:
-        returned = look()
-        if returned.refunded > returned.amount:
-            logger.error(
-                "The payment %s of %d shows %d refunded: no credits are taken back",
-                payment,
-                returned.amount,
-                returned.refunded,
-            )
-            return
-        if not returned.amount:
-            return
+    if returned.refunded > returned.amount:
+        logger.error(
+            "The payment %s of %d shows %d refunded: no credits are taken back",
+            payment,
+            returned.amount,
+            returned.refunded,
+        )
+    if not returned.amount or returned.refunded > returned.amount:
+        return
+    # A savepoint: the caller's transaction stays usable after an outdated report.
+    with (
+        transaction.atomic(using=fulfillment._state.db),
+        posting(fulfillment.wallet, takes=True) as post,
+    ):
+        take_in(fulfillment, revision)
         clawback = Clawback.find(post, fulfillment, payment, awards)
         facts = {**fulfillment.as_sold, **returned.facts}
         claimed = clawback.move_to(returned.share_of(clawback.granted), facts)
@@ -90,5 +116,15 @@ def settle(fulfillment: Fulfillment, payment: str, awards: QuerySet[Transaction]
 
 def settle_pack(fulfillment: Fulfillment, look: Look) -> None:
     """Settle the refunds of a bought pack; see `settle`."""
+    settle(fulfillment, *_awarded(fulfillment), look)
+
+
+def take_back_pack(fulfillment: Fulfillment, returned: Returned, *, revision: int) -> None:
+    """Take back what of a bought pack went back; see `take_back`."""
+    take_back(fulfillment, *_awarded(fulfillment), returned, revision=revision)
+
+
+def _awarded(fulfillment: Fulfillment) -> tuple[str, QuerySet[Transaction]]:
+    """Return the payment of a bought pack and what it awarded."""
     awards = Transaction.objects.filter(fulfillment=fulfillment, category=CREDIT_PACK_PURCHASE)
-    settle(fulfillment, fulfillment.source_id or "", awards, look)
+    return fulfillment.source_id or "", awards

@@ -49,9 +49,16 @@ def settle_whole(
     none. Raises stripe.StripeError where Stripe cannot answer.
     """
     intent = retrieve_intent(intent_id, access)
-    if intent is None:
-        return None
-    purchase = _of_intent(f"pi:{intent_id}", intent, session, access)
+    return (
+        settle_retrieved(intent, access, session=session, accept_changed=accept_changed) if intent else None
+    )
+
+
+def settle_retrieved(
+    intent: Payload, access: Access, *, session: Payload | None = None, accept_changed: bool = False
+) -> Fulfillment | PaymentNotice | None:
+    """Settle the purchase behind a payment intent that was retrieved a moment ago; see `settle_whole`."""
+    purchase = _of_intent(f"pi:{intent['id']}", intent, session, access)
     charge_id = sid(intent.get("latest_charge"))
     look = partial(look_at, charge_id, access) if charge_id else lambda: purchase.returned
     return _settle(purchase, look, access, accept_changed=accept_changed)

@@ -13,11 +13,12 @@ from usage_credits import conf
 from usage_credits.billing import refunds
 from usage_credits.billing.awards import UPGRADE
 from usage_credits.billing.purchases import is_pack_purchase
+from usage_credits.billing.reports import OutdatedReport, ask_again, find_fulfillment
 from usage_credits.billing.stripe_api import Access, retrieve_intent
 from usage_credits.billing.stripe_charges import look_at
 from usage_credits.billing.stripe_invoices import Line
 from usage_credits.billing.stripe_objects import Payload, metadata_of, sid, subscription_of
-from usage_credits.billing.stripe_purchases import settle_whole
+from usage_credits.billing.stripe_purchases import settle_retrieved
 from usage_credits.billing.stripe_subscriptions import settle_subscription
 from usage_credits.dsl.categories import (
     REFUNDS,
@@ -37,25 +38,36 @@ def settle_refund(subject: Payload, access: Access) -> Fulfillment | PaymentNoti
     intent_id = sid(subject.get("payment_intent"))
     if intent_id is None:
         return None
-    settled = settle_whole(intent_id, access)
-    if settled is not None:
-        return settled
     intent = retrieve_intent(intent_id, access)
-    if intent is None or is_pack_purchase(metadata_of(intent)):
+    if intent is None:
         return None
+    settled = settle_retrieved(intent, access)
+    if settled is not None or is_pack_purchase(metadata_of(intent)):
+        return settled
     invoice_id = sid(subject.get("invoice")) or sid(intent.get("invoice")) or _invoice_of(intent_id, access)
     charge_id = sid(intent.get("latest_charge"))
-    return _settle_invoice(invoice_id, charge_id, access) if invoice_id and charge_id else None
+    if not invoice_id or not charge_id:
+        return None
+    return ask_again(partial(_ask_and_settle_invoice, invoice_id, charge_id, access))
 
 
-def _settle_invoice(invoice_id: str, charge_id: str, access: Access) -> Fulfillment | PaymentNotice | None:
+def _ask_and_settle_invoice(
+    invoice_id: str, charge_id: str, access: Access
+) -> Fulfillment | PaymentNotice | None:
     invoice = stripe.Invoice.retrieve(invoice_id, **access.options()).to_dict()
     subscription_id = subscription_of(invoice)
+    if subscription_id is None:
+        return None
+    known = find_fulfillment(f"sub:{subscription_id}")
+    returned = look_at(charge_id, access)
     # What it awarded comes first: the refund may be heard of before the payment.
-    fulfillment = settle_subscription(subscription_id, access) if subscription_id else None
+    fulfillment = settle_subscription(subscription_id, access)
     if isinstance(fulfillment, Fulfillment):
+        if fulfillment.revision > (known.revision if known else 0) + 1:
+            # Not only the report of the subscription itself was taken in since the charge was asked for.
+            raise OutdatedReport(fulfillment.source_id)
         awards = awards_of(fulfillment, invoice)
-        refunds.settle(fulfillment, f"in:{invoice_id}", awards, partial(look_at, charge_id, access))
+        refunds.take_back(fulfillment, f"in:{invoice_id}", awards, returned, revision=fulfillment.revision)
     return fulfillment
 
 

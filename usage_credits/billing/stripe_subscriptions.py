@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -13,6 +12,7 @@ from django.utils import timezone
 from usage_credits import conf
 from usage_credits.billing import subscriptions
 from usage_credits.billing.owner_references import OWNER_KEY
+from usage_credits.billing.reports import ask_again, find_fulfillment
 from usage_credits.billing.stripe_api import (
     Access,
     list_invoices,
@@ -38,9 +38,6 @@ ENDED = frozenset({"canceled", "incomplete_expired"})
 RESTING = frozenset({"paused", "unpaid"})
 UNPAID = frozenset({"incomplete", "past_due", "unpaid"})
 
-ATTEMPTS = 5
-"""How often Stripe is asked where other notices of the subscription are settled meanwhile."""
-
 
 def settle_subscription(
     subscription_id: str,
@@ -56,16 +53,13 @@ def settle_subscription(
     a change without prorations was announced. Asks again where another notice was settled meanwhile, so that an older
     answer never undoes a newer one. Raises stripe.StripeError where Stripe cannot answer.
     """
-    for _attempt in range(ATTEMPTS - 1):
-        with suppress(subscriptions.OutdatedReport):
-            return _ask_and_settle(subscription_id, access, announced, changed_at)
-    return _ask_and_settle(subscription_id, access, announced, changed_at)
+    return ask_again(partial(_ask_and_settle, subscription_id, access, announced, changed_at))
 
 
 def _ask_and_settle(
     subscription_id: str, access: Access, announced: Payload | None, changed_at: datetime.datetime | None
 ) -> Fulfillment | PaymentNotice | None:
-    known = subscriptions.find_fulfillment(f"sub:{subscription_id}")
+    known = find_fulfillment(f"sub:{subscription_id}")
     if known is None and announced is not None and not _may_be_ours(announced):
         return None
     payload = retrieve_subscription(subscription_id, access) or announced

@@ -12,7 +12,16 @@ from dataclasses import replace
 
 from usage_credits import conf
 from usage_credits.billing import plan_changes
-from usage_credits.billing.awards import CYCLE, Award, award_bonus, award_missed, award_trial
+from usage_credits.billing.awards import (
+    CYCLE,
+    FIRST_AWARD,
+    REACTIVATION,
+    TRIAL,
+    Award,
+    award_bonus,
+    award_missed,
+    award_trial,
+)
 from usage_credits.billing.endings import end, revoke
 from usage_credits.billing.provisional import keep_standing, restore_standing
 from usage_credits.billing.schedules import advance, awarded_dates
@@ -20,8 +29,11 @@ from usage_credits.billing.stops import LEFT_FOR, PAUSED, is_deferred, set_stop
 from usage_credits.billing.subscription_records import (
     ENDED,
     PRICE,
+    is_back,
     is_new,
     is_older_copy,
+    is_paid_at,
+    note_change,
     note_payment,
     note_price,
     open_fulfillment,
@@ -103,7 +115,7 @@ class Life:
             fulfillment = self._fulfillment = open_fulfillment(self.post, self.subscription, plan, trial)
             if trial.ends_at is not None:
                 rows = award_trial(self.post, fulfillment, plan, trial.ends_at)
-                self._tell(Award(fulfillment, rows, "trial"))
+                self._tell(Award(fulfillment, rows, TRIAL))
         if fulfillment.anchor is None:
             fulfillment.paid_through = trial.ends_at or trial.starts_at
             period = Period.parse(fulfillment.period)
@@ -143,7 +155,7 @@ class Life:
         rows = bonus + [row for award in cycle for row in award.rows]
         if rows:
             fulfillment.credits_last_awarded = sum(row.amount for row in rows)
-        self._tell(Award(fulfillment, rows, "first_award"), is_reactivation=False)
+        self._tell(Award(fulfillment, rows, FIRST_AWARD), is_reactivation=False)
 
     def _pay_again(self, fulfillment: Fulfillment, term: Term) -> None:
         """Take note of the period that is running, or award an earlier one that was paid after a later one."""
@@ -170,7 +182,7 @@ class Life:
     def _renew(self, fulfillment: Fulfillment, term: Term) -> None:
         """Take note of a new period that was paid, with the plan that it was paid for."""
         paid_through = fulfillment.paid_through
-        is_back = self._is_back(fulfillment, term)
+        came_back = is_back(fulfillment, term)
         plan = conf.find_plan_for_price(term.price_id)
         if plan is None and term.price_id != fulfillment.metadata.get(PRICE):
             self._leave(fulfillment, term.price_id, term.starts_at)
@@ -181,25 +193,16 @@ class Life:
         elif paid_through is not None and term.starts_at < paid_through:
             # The period was cut short, as by a change from months to years: a change within it like others.
             self._switch(fulfillment, plan, term.starts_at, term.seats, until=term.starts_at)
-        elif is_back or self._is_larger(fulfillment, plan, term):
+        elif came_back or self._is_larger(fulfillment, plan, term):
             plan_changes.restart(fulfillment, plan, term.seats, term.starts_at)
         else:
             plan_changes.take_over(fulfillment, plan, term.seats, at=term.starts_at)
-        if is_back and plan is None:
+        if came_back and plan is None:
             plan_changes.start_grid(fulfillment, term.starts_at)
         note_payment(fulfillment, term)
         note_price(fulfillment, term.price_id)
-        if is_back:
+        if came_back:
             self._reactivate(fulfillment)
-
-    def _is_back(self, fulfillment: Fulfillment, term: Term) -> bool:
-        """Tell whether awards had stopped before the period: for want of a payment, or of a plan with credits."""
-        if fulfillment.paid_through is None:
-            return False
-        is_left = LEFT_FOR in fulfillment.metadata
-        return term.starts_at > fulfillment.paid_through or (
-            is_left and term.starts_at == fulfillment.paid_through
-        )
 
     def _is_larger(self, fulfillment: Fulfillment, plan: SubscriptionPlan, term: Term) -> bool:
         is_larger = plan_changes.compare(fulfillment, plan, term.seats) == plan_changes.UP
@@ -215,10 +218,10 @@ class Life:
         left_for = fulfillment.metadata.get(LEFT_FOR)
         if change.price_id == (left_for or fulfillment.metadata.get(PRICE)):
             if left_for is None and change.seats != fulfillment.seats:
-                self._note(fulfillment, change)
+                note_change(fulfillment, change)
                 self.awards += plan_changes.change_seats(self.post, fulfillment, change.seats)
             return
-        self._note(fulfillment, change)
+        note_change(fulfillment, change)
         plan = conf.find_plan_for_price(change.price_id)
         if plan is None:
             self._leave(fulfillment, change.price_id, change.moment)
@@ -226,7 +229,7 @@ class Life:
         if fulfillment.anchor is None:
             plan_changes.take_over(fulfillment, plan, change.seats, at=fulfillment.next_fulfillment_at)
             fulfillment.anchor = None
-        elif self._is_paid_at(fulfillment, change.moment):
+        elif is_paid_at(fulfillment, change.moment):
             self._switch(fulfillment, plan, change.moment, change.seats, until=fulfillment.paid_through)
         elif left_for is not None:
             plan_changes.restart(fulfillment, plan, change.seats, change.moment)
@@ -242,9 +245,6 @@ class Life:
         term = self.subscription.term_at(change.moment)
         if term is not None:
             self._begin(replace(term, price_id=change.price_id, seats=change.seats))
-
-    def _note(self, fulfillment: Fulfillment, change: Change) -> None:
-        fulfillment.changed_at = max(filter(None, (fulfillment.changed_at, change.moment)))
 
     def _switch(
         self,
@@ -269,12 +269,9 @@ class Life:
         plan_changes.clear_pending(fulfillment)
         fulfillment.paid_through = fulfillment.paid_through or moment
 
-    def _is_paid_at(self, fulfillment: Fulfillment, moment: datetime.datetime) -> bool:
-        return fulfillment.paid_through is None or moment < fulfillment.paid_through
-
     def _reactivate(self, fulfillment: Fulfillment) -> None:
         rows = [row for award in self._award_next(fulfillment) for row in award.rows]
-        self._tell(Award(fulfillment, rows, "reactivation"), is_reactivation=True)
+        self._tell(Award(fulfillment, rows, REACTIVATION), is_reactivation=True)
 
     def _award_next(self, fulfillment: Fulfillment) -> list[Award]:
         """Award the next grid date and none after it."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
+
 from usage_credits.billing.cycles import as_sold
 from usage_credits.billing.notices import SOURCE
 from usage_credits.billing.stops import LEFT_FOR
-from usage_credits.billing.subscription_reports import Subscription, Term
+from usage_credits.billing.subscription_reports import Change, Subscription, Term
 from usage_credits.dsl.plans import SubscriptionPlan
 from usage_credits.ledger.posting import Posting
 from usage_credits.models import Fulfillment, FulfillmentKind
@@ -54,9 +56,29 @@ def note_payment(fulfillment: Fulfillment, term: Term) -> None:
         fulfillment.metadata[INVOICE] = term.invoice_id
 
 
+def note_change(fulfillment: Fulfillment, change: Change) -> None:
+    """Keep when the latest change was made."""
+    fulfillment.changed_at = max(filter(None, (fulfillment.changed_at, change.moment)))
+
+
 def is_new(term: Term, fulfillment: Fulfillment) -> bool:
     """Tell whether a period begins after the latest one that was paid."""
     return fulfillment.paid_from is None or term.starts_at > fulfillment.paid_from
+
+
+def is_back(fulfillment: Fulfillment, term: Term) -> bool:
+    """Tell whether awards had stopped before the period: for want of a payment, or of a plan with credits."""
+    if fulfillment.paid_through is None:
+        return False
+    is_left = LEFT_FOR in fulfillment.metadata
+    return term.starts_at > fulfillment.paid_through or (
+        is_left and term.starts_at == fulfillment.paid_through
+    )
+
+
+def is_paid_at(fulfillment: Fulfillment, moment: datetime.datetime) -> bool:
+    """Tell whether a moment lies before the end of what was paid."""
+    return fulfillment.paid_through is None or moment < fulfillment.paid_through
 
 
 def is_older_copy(subscription: Subscription, fulfillment: Fulfillment) -> bool:

@@ -4,35 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.db import IntegrityError, models, router, transaction
+from django.db import IntegrityError, models, transaction
 
 from usage_credits import conf
 from usage_credits.billing.awards import announce_awards
-from usage_credits.billing.notices import SOURCE, Unresolvable, record_notice, resolve_notice
+from usage_credits.billing.notices import Unresolvable, record_report, resolve_notice
+from usage_credits.billing.reports import OutdatedReport, find_fulfillment
 from usage_credits.billing.subscription_lives import Life
 from usage_credits.billing.subscription_records import is_older_copy
 from usage_credits.billing.subscription_reports import Change, Subscription, Term
 from usage_credits.billing.unpaid_periods import settle_payments
 from usage_credits.exceptions import UsageCreditsError
 from usage_credits.ledger.journal import posting
-from usage_credits.ledger.wallets import find_wallet, open_wallet
+from usage_credits.ledger.wallets import open_wallet
 from usage_credits.models import Fulfillment, NoticeReason, PaymentNotice, Wallet
 
 PLAN_KEY = "plan_name"
 """The key of a subscription's metadata under which our checkout names the plan."""
 
 
-class OutdatedReport(Exception):
-    """Another report was taken in since the provider was asked for this one: ask again."""
-
-
 FindOwner = Callable[[], models.Model | None]
-
-
-def find_fulfillment(key: str, using: str | None = None) -> Fulfillment | None:
-    """Return the fulfillment of a subscription (`sub:<id>`), or None."""
-    using = using or router.db_for_write(Fulfillment)
-    return Fulfillment.objects.using(using).filter(source=SOURCE, source_id=key).first()
 
 
 def settle(subscription: Subscription, find_owner: FindOwner) -> Fulfillment | PaymentNotice | None:
@@ -49,14 +40,7 @@ def settle(subscription: Subscription, find_owner: FindOwner) -> Fulfillment | P
         wallet = known.wallet if known else _open_wallet(subscription, find_owner)
         fulfillment = _replay(subscription, wallet) if wallet else None
     except Unresolvable as problem:
-        owner = find_owner()
-        return record_notice(
-            subscription.key,
-            problem,
-            customer_id=subscription.customer_id,
-            payload={**subscription.references, "metadata": dict(subscription.metadata)},
-            wallet=find_wallet(owner) if owner else None,
-        )
+        return record_report(subscription, problem, find_owner())
     if fulfillment is not None:
         resolve_notice(subscription.key, fulfillment)
     return fulfillment

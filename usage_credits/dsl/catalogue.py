@@ -45,7 +45,8 @@ class Catalogue:
         """Check the definitions together and return them as one catalogue.
 
         Raises InvalidValue, whose field is the settings key, for a value of another kind, a name defined
-        twice, a price id in two plans and a plan's period below `minimum_period`. Logs a warning for each
+        twice, a scope with an operation that there is not, a price id in two plans and a plan's period below
+        `minimum_period`. Logs a warning for each
         expiring plan whose period is shorter than `grace`.
         """
         catalogue = cls(
@@ -53,6 +54,10 @@ class Catalogue:
             tuple(pack.in_currency(default_currency) for pack in _checked(packs, CreditPack, "CREDIT_PACKS")),
             _checked(plans, SubscriptionPlan, "SUBSCRIPTION_PLANS"),
         )
+        for pack in catalogue.packs:
+            catalogue.check_scope(pack.scope, "CREDIT_PACKS", f"the pack {pack.name!r}")
+        for plan in catalogue.plans:
+            catalogue.check_scope(plan.scope, "SUBSCRIPTION_PLANS", f"the plan {plan.name!r}")
         _check_prices(catalogue.plans)
         _check_periods(catalogue.plans, minimum_period)
         for plan in catalogue.plans_shorter_than(grace):
@@ -72,6 +77,17 @@ class Catalogue:
     def operation(self, name: object) -> Operation | None:
         """Return the operation of a name (str or Enum), or None."""
         return _find(self._operations, name)
+
+    def check_scope(
+        self, scope: tuple[str, ...] | None, field: str = "scope", owner: str = "the credits"
+    ) -> None:
+        """Raise InvalidValue for a scope with an operation that is not defined."""
+        for name in scope or ():
+            if name not in self._operations:
+                known = ", ".join(self._operations) or "none is defined"
+                raise InvalidValue(
+                    field, f"there is no operation {name!r} for {owner}; known operations: {known}."
+                )
 
     def pack(self, name: object) -> CreditPack | None:
         """Return the pack of a name (str or Enum), or None."""

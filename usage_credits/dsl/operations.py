@@ -13,7 +13,7 @@ from usage_credits.dsl.costs import Cost, PriceFunction, read_cost
 from usage_credits.dsl.parameters import Parameters
 from usage_credits.dsl.rounding import DEFAULT_ROUNDING, Rounding, round_price
 from usage_credits.exceptions import InvalidOperation, InvalidValue
-from usage_credits.values import MAX_AMOUNT, check_metadata, check_text
+from usage_credits.values import MAX_AMOUNT, check_metadata, check_operation, check_text
 
 Rule = Callable[[Mapping[str, Any]], object]
 """Gets the normalised parameters and answers truthy for those it allows."""
@@ -49,7 +49,7 @@ class Operation:
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         vars(self).update(
-            name=check_text(name, "name"),
+            name=check_operation(name, "name"),
             costs=read_cost(costs),
             validates=_read_rules(validates),
             metadata=check_metadata(metadata),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
@@ -12,7 +12,14 @@ from usage_credits.dsl.conversion import credits_per_unit
 from usage_credits.dsl.money import Money
 from usage_credits.dsl.selling import Sellable
 from usage_credits.exceptions import InvalidAmount, InvalidValue, describe
-from usage_credits.values import MAX_AMOUNT, check_amount, check_metadata, check_text
+from usage_credits.values import (
+    MAX_AMOUNT,
+    check_amount,
+    check_metadata,
+    check_priority,
+    check_scope,
+    check_text,
+)
 
 PURCHASE_TYPE = "credit_pack"
 
@@ -22,13 +29,16 @@ class CreditPack(Sellable):
     """A bundle of credits at a price.
 
     `gives` and `bonus` are whole credits (int), `costs` is money such as `dollars(49)`, or a whole number of
-    minor units of DEFAULT_CURRENCY. Raises InvalidValue that names the refused argument.
+    minor units of DEFAULT_CURRENCY. `priority` (int; lower is spent first) and `scope` (names of the operations that
+    they may pay for, None: any) are those of the credits. Raises InvalidValue that names the refused argument.
     """
 
     name: str
     gives: int
     costs: Money | int
     bonus: int
+    priority: int
+    scope: tuple[str, ...] | None
     metadata: dict[str, Any]
 
     def __init__(
@@ -38,6 +48,8 @@ class CreditPack(Sellable):
         gives: int,
         costs: Money | int,
         bonus: int = 0,
+        priority: int = 0,
+        scope: Iterable[str | Enum] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         vars(self).update(
@@ -45,6 +57,8 @@ class CreditPack(Sellable):
             gives=check_amount(gives, "gives"),
             costs=_check_price(costs),
             bonus=check_amount(bonus, "bonus", minimum=0),
+            priority=check_priority(priority),
+            scope=check_scope(scope),
             metadata=check_metadata(metadata),
         )
         if self.total > MAX_AMOUNT:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -12,7 +12,7 @@ from usage_credits.dsl.allowances import Allowance
 from usage_credits.dsl.periods import Period
 from usage_credits.dsl.selling import Sellable
 from usage_credits.exceptions import InvalidValue
-from usage_credits.values import check_amount, check_metadata, check_text
+from usage_credits.values import check_amount, check_metadata, check_priority, check_scope, check_text
 
 UnusedCredits = Literal["expire", "rollover"]
 """What becomes of what is left of one period's credits when the next ones come."""
@@ -34,8 +34,9 @@ class SubscriptionPlan(Sellable):
     `expire_after` says how long after the end of the subscription its credits last: None keeps them, 0 ends
     them at once. `per_seat` awards `gives` for each seat of the subscription; otherwise its quantity does not
     matter. `bonus_once` gives an owner the signup bonus of this plan once, however often it subscribes anew; without
-    it each subscription brings one. `archived` plans are not sold any more and go on for those who have them. Raises
-    InvalidValue that names the refused argument.
+    it each subscription brings one. `archived` plans are not sold any more and go on for those who have them.
+    `priority` (int; lower is spent first) and `scope` (names of the operations that they may pay for, None: any) are
+    those of all its credits. Raises InvalidValue that names the refused argument.
     """
 
     name: str
@@ -49,6 +50,8 @@ class SubscriptionPlan(Sellable):
     per_seat: bool
     bonus_once: bool
     archived: bool
+    priority: int
+    scope: tuple[str, ...] | None
     metadata: dict[str, Any]
 
     def __init__(
@@ -65,6 +68,8 @@ class SubscriptionPlan(Sellable):
         per_seat: bool = False,
         bonus_once: bool = False,
         archived: bool = False,
+        priority: int = 0,
+        scope: Iterable[str | Enum] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         vars(self).update(
@@ -79,6 +84,8 @@ class SubscriptionPlan(Sellable):
             per_seat=_check_flag(per_seat, "per_seat"),
             bonus_once=_check_flag(bonus_once, "bonus_once"),
             archived=_check_flag(archived, "archived"),
+            priority=check_priority(priority),
+            scope=check_scope(scope),
             metadata=check_metadata(metadata),
         )
 

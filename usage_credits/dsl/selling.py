@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from usage_credits.twins import twin_method
+
 
 class Sellable:
     """Something that can be bought through Stripe: a pack or a plan."""
 
     def create_checkout_session(
         self,
+        /,
         owner: Any,
         *,
         period: Any = None,
@@ -27,3 +30,5 @@ class Sellable:
         return create_checkout_session(
             self, owner, period=period, quantity=quantity, provider=provider, **options
         )
+
+    acreate_checkout_session = twin_method(create_checkout_session)

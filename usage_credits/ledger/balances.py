@@ -6,13 +6,13 @@ import datetime
 from typing import Any
 
 from django.db import router
-from django.db.models import BigIntegerField, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import BigIntegerField, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from usage_credits.exceptions import WalletNotFound
 from usage_credits.models import Allocation, HeldLot, Lot, Transaction, Wallet
-from usage_credits.values import check_moment
+from usage_credits.values import check_moment, check_operation
 
 
 def signed_balance(moment: datetime.datetime) -> Any:
@@ -32,6 +32,34 @@ def balance_and_held(wallet: Wallet) -> tuple[int, int]:
         raise WalletNotFound(f"There is no wallet {wallet.pk}.")
     balance, held = found
     return balance, held
+
+
+def available_for(wallet: Wallet, operation: object = None) -> int:
+    """Return what a debit for `operation` (its name) can take now, never negative; None: one that charges none.
+
+    Less than `available` by what only other operations may spend. One statement. Raises InvalidValue for what is no
+    name, WalletNotFound.
+    """
+    name = None if operation is None else check_operation(operation)
+    wallets = Wallet.objects.using(router.db_for_read(Wallet, instance=wallet)).filter(pk=wallet.pk)
+    available = available_for_in(wallets, name)
+    if available is None:
+        raise WalletNotFound(f"There is no wallet {wallet.pk}.")
+    return available
+
+
+def available_for_in(wallets: QuerySet[Wallet], operation: str | None) -> int | None:
+    """Return what the only wallet of `wallets` can spend on `operation`, None where there is none. One statement."""
+    is_current = Q(lots__expires_at__isnull=True) | Q(lots__expires_at__gt=timezone.now())
+    stocked = wallets.annotate(open=FilteredRelation("lots", condition=Q(lots__is_open=True) & is_current))
+    stock = stocked.order_by().values_list("debt", "open__scope").annotate(left=Sum("open__remaining"))
+    available: int | None = None
+    payable = left_of_all = 0
+    for debt, scope, left in stock:
+        left_of_all += left or 0
+        payable += (left or 0) if scope is None or operation in scope else 0
+        available = max(min(payable, left_of_all - debt), 0)
+    return available
 
 
 def available_in(wallets: QuerySet[Wallet]) -> int | None:

@@ -24,6 +24,7 @@ class _Options(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     idempotency_key: str | None
     attributed_to: str | None
+    operation: str | None
 
 
 class DebitItem(_Options):
@@ -49,14 +50,15 @@ def debit_many(
     """Take many amounts from the wallet's lots, one row each, and return a result for each item, in order.
 
     An item is an amount, or a mapping of `amount` and the options of `wallet.debit`: category, metadata,
-    idempotency_key, attributed_to. `mode` "all" posts all of them or none and returns transactions only; "each"
-    posts what can be paid when its turn comes, and the result of what is refused is its error. A key that was used
-    before, also by an earlier item, gives a transaction with `replayed` set; all keys are looked up first.
+    idempotency_key, attributed_to, operation. `mode` "all" posts all of them or none and returns transactions only;
+    "each" posts what can be paid when its turn comes, and the result of what is refused is its error. A key that was
+    used before, also by an earlier item, gives a transaction with `replayed` set; all keys are looked up first.
 
     Locks the wallet's row once; commits with the caller's transaction, or by itself. The number of statements does not
     depend on the number of items. Raises, before the lock, InvalidValue whose field names the item's index; with
-    "all" also IdempotencyConflict, and InsufficientCredits with what all new items together require. What is refused
-    is announced as `insufficient_credits` after the lock, once for the batch or once for each item.
+    "all" also IdempotencyConflict, and InsufficientCredits with what all new items together require and what of that
+    could be paid. What is refused is announced as `insufficient_credits` after the lock, once for the batch or once
+    for each item.
     """
     if mode not in get_args(Mode):
         raise InvalidValue.of("mode", mode, '"all" or "each"')
@@ -90,10 +92,8 @@ def _debit_all(wallet: Wallet, entries: list[DebitEntry]) -> list[Transaction]:
         with posting(wallet, takes=True) as post:
             batch = _Batch(post, entries)
             fresh = batch.check_keys(entries)
-            required = sum(entry.amount for entry in fresh)
-            if fresh and not batch.allow_negative and required > post.available:
-                raise InsufficientCredits(post.available, required)
-            posted = [batch.post(entry) for entry in entries]
+            post.caps.check_all((entry.attributed_to, entry.amount) for entry in fresh)
+            posted = batch.post_all(entries, required=sum(entry.amount for entry in fresh))
     except InsufficientCredits as refusal:
         _announce_refusal(wallet, fresh, refusal)
         raise
@@ -122,6 +122,7 @@ class _Batch:
         self.allow_negative = conf.current().allow_negative_balance
         self._post = post
         self._used = rows_by_key(post, entries)
+        post.caps.expect(entry.attributed_to for entry in entries)
 
     def check_keys(self, entries: Iterable[DebitEntry]) -> list[DebitEntry]:
         """Return the entries that are no replays, of the wallet or of each other; raises IdempotencyConflict."""
@@ -139,6 +140,17 @@ class _Batch:
             else:
                 check_same(Transaction(amount=-first[key].amount, category=first[key].category), entry, key)
         return fresh
+
+    def post_all(self, entries: Iterable[DebitEntry], *, required: int) -> list[tuple[Transaction, bool]]:
+        """Post the entries in turn, as `post`; raises InsufficientCredits with `required` where one cannot be paid."""
+        posted: list[tuple[Transaction, bool]] = []
+        try:
+            for entry in entries:
+                posted.append(self.post(entry))
+        except InsufficientCredits as refusal:
+            paid = sum(-row.amount for row, replayed in posted if not replayed)
+            raise InsufficientCredits(paid + refusal.available, required) from None
+        return posted
 
     def post(self, entry: DebitEntry) -> tuple[Transaction, bool]:
         """Post the entry, or find the row that used its key; return the row and whether it is a replay."""
@@ -162,12 +174,14 @@ def _result(row: Transaction, replayed: bool) -> Transaction:
 
 def _announce_refusal(wallet: Wallet, entries: list[DebitEntry], refusal: InsufficientCredits) -> None:
     categories = {entry.category for entry in entries}
+    operations = {entry.operation for entry in entries}
     figures = {"available": refusal.available, "required": refusal.required}
     announce_now(
         "insufficient_credits",
         wallet,
         amount=refusal.required,
         category=categories.pop() if len(categories) == 1 else None,
+        operation=operations.pop() if len(operations) == 1 else None,
         metadata={**figures, "items": len(entries)},
         **figures,
     )

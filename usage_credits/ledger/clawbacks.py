@@ -21,11 +21,13 @@ from usage_credits.models import Allocation, Fulfillment, Lot, Transaction, Wall
 
 @dataclass(frozen=True)
 class Granted:
-    """What a transaction awarded, less what was reversed of it, and when that expires."""
+    """What a transaction awarded, less what was reversed of it, and how its lot is spent."""
 
     transaction_id: int
     amount: int
     expires_at: datetime.datetime | None
+    priority: int
+    scope: tuple[str, ...] | None
 
 
 @dataclass
@@ -58,6 +60,8 @@ class Clawback:
             - Coalesce(Subquery(reversed_amount, output_field=BigIntegerField()), 0)
             - Coalesce(F("transaction__claim__amount"), 0),
             "expires_at",
+            "priority",
+            "scope",
         )
         taken = taken_of([fulfillment.pk], using)[fulfillment.pk, payment]
         return cls(post, fulfillment, payment, [Granted(*row) for row in granted], taken)
@@ -70,22 +74,23 @@ class Clawback:
     def move_to(self, target: int, facts: dict[str, Any]) -> int:
         """Append what brings the credits taken to `target`, and return what of it stays claimed.
 
-        Takes from the payment's own lots first, then by the usual order. What is not there becomes a claim, or a debt
-        where negatives are allowed. Taken too much, it is given back with the expiry that the award had; nothing of
-        what would have expired by now.
+        Takes from the payment's own lots first, then by the usual order from those without a scope. What is not there
+        becomes a claim, or a debt where negatives are allowed. Taken too much, it is given back as the award was, with
+        its expiry, priority and scope; nothing of what would have expired by now.
         """
         due = target - self.taken.amount
         allow_negative = conf.current().allow_negative_balance
+        own = frozenset(award.transaction_id for award in self.awards)
         takes = 0
         if due > 0:
-            takes = due if allow_negative else min(due, self.post.available)
+            takes = due if allow_negative else min(due, self.post.available_in(self.post.payers(None, own)))
         claimed = max(due, 0) - takes
         # Before anything is given back, which would pay it.
         self.post.claims.leave(self.fulfillment, self.payment, claimed, facts)
         if takes:
             entry = DebitEntry(
                 takes,
-                pays_first=frozenset(award.transaction_id for award in self.awards),
+                pays_first=own,
                 **self.taken.next(self.fulfillment, self.payment, takes, self.post.now, facts),
             )
             self.post.debit(entry, allow_negative=allow_negative)
@@ -101,4 +106,11 @@ class Clawback:
             amount = min(upto, taken) - max(start, target)
             if amount > 0 and (award.expires_at is None or award.expires_at > self.post.now):
                 columns = self.taken.next(self.fulfillment, self.payment, -amount, self.post.now, facts)
-                self.post.credit(CreditEntry(amount, expires_at=award.expires_at, **columns))
+                entry = CreditEntry(
+                    amount,
+                    expires_at=award.expires_at,
+                    priority=award.priority,
+                    scope=award.scope,
+                    **columns,
+                )
+                self.post.credit(entry)

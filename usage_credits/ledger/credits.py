@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping
+from enum import Enum
 from typing import Any, TypedDict, Unpack
 
 from usage_credits import conf
@@ -15,7 +16,14 @@ from usage_credits.ledger.entries import CreditEntry
 from usage_credits.ledger.journal import posting
 from usage_credits.ledger.keys import check_key, check_keys, find_replay
 from usage_credits.models import Fulfillment, Transaction, Wallet
-from usage_credits.values import MAX_AMOUNT, check_amount, check_metadata, check_moment
+from usage_credits.values import (
+    MAX_AMOUNT,
+    check_amount,
+    check_metadata,
+    check_moment,
+    check_priority,
+    check_scope,
+)
 
 
 class CreditOptions(TypedDict, total=False):
@@ -25,6 +33,8 @@ class CreditOptions(TypedDict, total=False):
     idempotency_key: str | None
     legacy_keys: Iterable[str]
     cash: Money | int | None
+    priority: int
+    scope: Iterable[str | Enum] | None
     fulfillment: Fulfillment | None
     grid_date: datetime.datetime | None
 
@@ -34,11 +44,14 @@ def credit(wallet: Wallet, amount: int, **options: Unpack[CreditOptions]) -> Tra
 
     `category` is a default one or one of ADDITIONAL_CATEGORIES; `expires_at` an aware datetime in the future or None
     for never; `metadata` a mapping that JSON can hold; `cash` what was paid: `dollars(49)`, or an int in the minor
-    unit of DEFAULT_CURRENCY. A repeated `idempotency_key`, or one whose older spelling in `legacy_keys` was used,
-    returns the first transaction with `replayed` set.
+    unit of DEFAULT_CURRENCY. Credits of a lower `priority` (int, 16 bits) are spent first, before those that expire
+    sooner. `scope` lists the operations that they may pay for, and nothing else takes them; None: any debit may. A
+    repeated `idempotency_key`, or one whose older spelling in `legacy_keys` was used, returns the first transaction
+    with `replayed` set.
 
     Locks the wallet's row; commits with the caller's transaction, or by itself. The new lot first settles what the
-    wallet owes, oldest debt first. Raises InvalidValue (InvalidAmount for the amount), IdempotencyConflict.
+    wallet owes, oldest debt first and as far as its scope allows. Raises InvalidValue (InvalidAmount for the amount),
+    IdempotencyConflict.
     """
     return post_credit(wallet, credit_entry(amount, **options))
 
@@ -61,6 +74,8 @@ def credit_entry(amount: int, **options: Unpack[CreditOptions]) -> CreditEntry:
         legacy_keys=check_keys(options.get("legacy_keys") or ()),
         cash_amount=cash_amount,
         cash_currency=cash_currency,
+        priority=check_priority(options.get("priority", 0)),
+        scope=check_scope(options.get("scope")),
         fulfillment=options.get("fulfillment"),
         grid_date=check_moment(options.get("grid_date"), "grid_date"),
     )

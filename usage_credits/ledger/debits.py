@@ -14,7 +14,7 @@ from usage_credits.ledger.events import announce_now
 from usage_credits.ledger.journal import posting
 from usage_credits.ledger.keys import check_key, find_replay
 from usage_credits.models import Fulfillment, Transaction, Wallet
-from usage_credits.values import check_amount, check_metadata
+from usage_credits.values import check_amount, check_metadata, check_operation
 
 
 class DebitOptions(TypedDict, total=False):
@@ -22,16 +22,17 @@ class DebitOptions(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     idempotency_key: str | None
     attributed_to: str | None
+    operation: str | None
     fulfillment: Fulfillment | None
 
 
 def debit(wallet: Wallet, amount: int, **options: Unpack[DebitOptions]) -> Transaction:
     """Take `amount` credits (int, 1 to 2**63 - 1) from the wallet's lots and return the transaction.
 
-    Lots pay in the order of priority, soonest expiry, never-expiring last, then insertion. With
-    ALLOW_NEGATIVE_BALANCE what they cannot pay becomes debt, which the next credits settle. A repeated
-    `idempotency_key` returns the first transaction with `replayed` set. `attributed_to` names the API key or member
-    that spent.
+    Lots pay in the order of priority, soonest expiry, never-expiring last, then insertion; those with a scope only
+    where it holds the debit's `operation` (any name; None for a debit that charges none). With ALLOW_NEGATIVE_BALANCE
+    what they cannot pay becomes debt, which the next credits settle. A repeated `idempotency_key` returns the first
+    transaction with `replayed` set. `attributed_to` names the API key or member that spent.
 
     Locks the wallet's row; commits with the caller's transaction, or by itself. Raises InvalidValue (InvalidAmount
     for the amount), IdempotencyConflict, and InsufficientCredits, which is announced as `insufficient_credits` at
@@ -59,8 +60,13 @@ def debit_entry(amount: int, **options: Unpack[DebitOptions]) -> DebitEntry:
         metadata=check_metadata(options.get("metadata")),
         idempotency_key=check_key(options.get("idempotency_key")),
         attributed_to=check_key(options.get("attributed_to"), "attributed_to"),
+        operation=_check_operation(options.get("operation")),
         fulfillment=options.get("fulfillment"),
     )
+
+
+def _check_operation(name: object) -> str | None:
+    return None if name is None else check_operation(name)
 
 
 def announce_refusal(wallet: Wallet, entry: DebitEntry, refusal: InsufficientCredits) -> None:
@@ -71,7 +77,7 @@ def announce_refusal(wallet: Wallet, entry: DebitEntry, refusal: InsufficientCre
         wallet,
         amount=entry.amount,
         category=entry.category,
-        operation=entry.metadata.get("operation"),
+        operation=entry.operation,
         metadata={**figures, "params": entry.metadata.get("params", {})},
         **figures,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
-from usage_credits.models import Transaction, Wallet
+from usage_credits.models import Lot, Transaction, Wallet
 
 
 class Debts:
@@ -23,10 +23,17 @@ class Debts:
             self.total += amount
             self._new.append((debit, amount))
 
-    def settle(self, amount: int) -> Iterator[tuple[Transaction, int]]:
-        """Lower the open debts by `amount` at most, yielding (debit, settled), oldest first."""
+    def settle(self, lot: Lot) -> Iterator[tuple[Transaction, int]]:
+        """Lower the open debts by what `lot` has left, yielding (debit, settled), oldest first.
+
+        Stops at the first debt that the lot may not pay for: were a later one settled before it, which debts are open
+        could no longer be told from their sum.
+        """
+        amount = lot.remaining
         while amount and (debts := self._stored or self._new):
             debit, owed = debts[0]
+            if not lot.pays_for(debit.operation):
+                return
             paid = min(owed, amount)
             debts[:1] = [(debit, owed - paid)] if paid < owed else []
             self.total -= paid
@@ -44,8 +51,9 @@ class Debts:
         if not left:
             return debts
         overdrafts = self._wallet.transactions.filter(overdraft__gt=0).newest_first()
-        for debit_id, overdraft in overdrafts.values_list("pk", "overdraft").iterator(chunk_size=200):
-            debts.append((Transaction(pk=debit_id), min(overdraft, left)))
+        columns = overdrafts.values_list("pk", "operation", "overdraft")
+        for debit_id, operation, overdraft in columns.iterator(chunk_size=200):
+            debts.append((Transaction(pk=debit_id, operation=operation), min(overdraft, left)))
             left -= debts[-1][1]
             if not left:
                 break

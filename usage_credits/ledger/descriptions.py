@@ -11,11 +11,10 @@ def describe(row: Transaction) -> str:
     """Return "Process Video (-10 credits)" for a charge, else the category in title case ("Signup Bonus")."""
     if row.category != OPERATION_CHARGE:
         return _title(row.category)
-    operation = row.metadata.get("operation")
-    if not operation:
+    if not row.operation:
         return "Operation charge"
     cost = row.metadata.get("cost")
-    return f"{_title(operation)} ({signed(-cost)})" if cost else _title(operation)
+    return f"{_title(row.operation)} ({signed(-cost)})" if cost else _title(row.operation)
 
 
 def signed(amount: int) -> str:

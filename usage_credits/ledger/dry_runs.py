@@ -11,11 +11,12 @@ from django.utils import timezone
 from usage_credits import conf
 from usage_credits.dsl.categories import CREDIT_DEDUCTED
 from usage_credits.exceptions import InsufficientCredits, UsageCreditsError, WalletNotFound
+from usage_credits.ledger.debits import debit_entry
 from usage_credits.ledger.entries import DebitEntry
 from usage_credits.ledger.held import overdue_parts
+from usage_credits.ledger.keys import check_key
 from usage_credits.ledger.posting import Posting
 from usage_credits.models import Lot, Wallet
-from usage_credits.values import check_amount
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ class Expiring:
 class DryRun:
     """What a debit of `price` would do now.
 
-    `lots` says which lots would pay how much, in that order; `left` what could be spent afterwards, below zero where
-    negatives are allowed; `expires_next` what of that expires first. `refused` is the error that would be raised, or
-    None; then no lot pays, and `left` is what can be spent now.
+    `lots` says which lots would pay how much, in that order; `left` what could then be spent on the same operation,
+    below zero where the wallet owes more than it holds; `expires_next` what of that expires first. `refused` is the
+    error that would be raised, or None; then no lot pays, and `left` is what can be spent on the operation now.
     """
 
     price: int
@@ -52,21 +53,28 @@ class DryRun:
     refused: UsageCreditsError | None = None
 
 
-def plan_debit(wallet: Wallet, amount: int) -> DryRun:
+def plan_debit(
+    wallet: Wallet, amount: int, *, operation: str | None = None, attributed_to: str | None = None
+) -> DryRun:
     """Return what a debit of `amount` credits (int, 1 to 2**63 - 1) would do now; nothing is written or announced.
 
-    Works as the debit does, without its lock: two statements, one more where holds keep something. Raises
-    InvalidAmount, and WalletNotFound where the wallet's row is gone.
+    `operation` and `attributed_to` are those of `wallet.debit`. Works as the debit does, without its lock: two
+    statements, one more where holds keep something, one more for the caps of `attributed_to` where there are any.
+    Raises InvalidValue (InvalidAmount for the amount), and WalletNotFound where the wallet's row is gone.
     """
-    check_amount(amount)
+    entry = debit_entry(amount, operation=operation, attributed_to=attributed_to)
     found = Wallet.objects.using(router.db_for_read(Wallet, instance=wallet)).filter(pk=wallet.pk).first()
     if found is None:
         raise WalletNotFound(f"There is no wallet {wallet.pk}.")
-    return dry_run(found, amount)
+    return dry_run(found, entry.amount, entry.operation, entry.attributed_to)
 
 
-def dry_run(wallet: Wallet, price: int) -> DryRun:
-    """Return what a debit of `price`, which may be 0, would do to a wallet that was read a moment ago."""
+def dry_run(wallet: Wallet, price: int, operation: str | None, attributed_to: str | None) -> DryRun:
+    """Return what a debit of `price`, which may be 0, would do to a wallet that was read a moment ago.
+
+    Raises InvalidValue for what cannot be a key.
+    """
+    key = check_key(attributed_to, "attributed_to")
     now = timezone.now()
     lots = Lot.objects.using(wallet._state.db).filter(wallet=wallet).in_spending_order().open()
     # The very posting that a debit would be; it is written by nobody.
@@ -74,7 +82,7 @@ def dry_run(wallet: Wallet, price: int) -> DryRun:
     refused: UsageCreditsError | None = None
     shares: tuple[LotShare, ...] = ()
     if price:
-        entry = DebitEntry(price, CREDIT_DEDUCTED)
+        entry = DebitEntry(price, CREDIT_DEDUCTED, operation=operation, attributed_to=key)
         try:
             row = post.debit(entry, allow_negative=conf.current().allow_negative_balance)
         except UsageCreditsError as error:
@@ -84,12 +92,16 @@ def dry_run(wallet: Wallet, price: int) -> DryRun:
             shares = tuple(
                 LotShare(part.lot_id, part.amount, part.lot.remaining, part.lot.expires_at) for part in paid
             )
-    left = sum(lot.remaining for lot in post.lots) - post.debts.total
-    return DryRun(price, shares, left, _expires_next(post.lots), refused)
+    payers = post.payers(operation)
+    return DryRun(price, shares, post.left_in(payers), _expires_next(payers), refused)
 
 
-def dry_run_without_wallet(initial_balance: int, price: int) -> DryRun:
-    """Return what a debit would do where the wallet is created by it and starts with `initial_balance`."""
+def dry_run_without_wallet(initial_balance: int, price: int, attributed_to: str | None) -> DryRun:
+    """Return what a debit would do where the wallet is created by it and starts with `initial_balance`.
+
+    Raises InvalidValue for what cannot be a key; one that can has no caps yet.
+    """
+    check_key(attributed_to, "attributed_to")
     if price <= initial_balance or conf.current().allow_negative_balance:
         return DryRun(price, (), initial_balance - price)
     refused = InsufficientCredits(initial_balance, price)

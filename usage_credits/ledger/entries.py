@@ -26,7 +26,7 @@ class CreditEntry:
     transfer: Transfer | None = None
     reverses: Transaction | None = None
     priority: int = 0
-    scope: Any = None
+    scope: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,9 @@ class DebitEntry:
     metadata: dict[str, Any] = field(default_factory=dict)
     idempotency_key: str | None = None
     attributed_to: str | None = None
+    operation: str | None = None
     fulfillment: Fulfillment | None = None
     transfer: Transfer | None = None
     reverses: Transaction | None = None
     pays_first: frozenset[int] = frozenset()
-    """The credits (transactions) whose lots pay before all others."""
+    """The credits (transactions) whose lots pay before all others, whatever their scope."""

@@ -58,16 +58,20 @@ def scope(
 
 
 def figures(wallets: QuerySet[Wallet]) -> QuerySet[Transaction]:
-    """Return the wallets' rows, each with the category, amount, key and moment of what it is or undoes."""
+    """Return the wallets' rows, each with the category, amount, key, operation and moment of what it is or undoes."""
     rows = Transaction.objects.using(wallets.db).filter(wallet__in=wallets)
     return rows.annotate(
         root_category=Coalesce("reverses__category", "category"),
         root_amount=Coalesce("reverses__amount", "amount"),
-        root_key=Case(
-            When(reverses__isnull=False, then=F("reverses__attributed_to")), default=F("attributed_to")
-        ),
+        root_key=_root("attributed_to"),
+        root_operation=_root("operation"),
         root_created_at=Coalesce("reverses__created_at", "created_at"),
     )
+
+
+def _root(column: str) -> Case:
+    """Return the column of what a row undoes, null as it may be, or else its own."""
+    return Case(When(reverses__isnull=False, then=F(f"reverses__{column}")), default=F(column))
 
 
 def between(since: object, until: object, column: str = "root_created_at") -> Q:

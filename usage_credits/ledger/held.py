@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 RELEASED, RAN_OUT, NOT_NEEDED = "released", "expired", "captured"
 """Why a hold gave something back: it was asked to, its time was over, its last capture left it."""
 
-_NEVER = datetime.datetime.max.replace(tzinfo=datetime.UTC)
-
 
 def overdue_parts(wallets: Collection[Wallet], now: datetime.datetime) -> Iterable[HeldLot]:
     """Return what open holds keep whose time is over, hold by hold; one statement, none where nothing is held."""
@@ -64,12 +62,14 @@ class Holds:
             self.release(kept[0].hold, kept, RAN_OUT, lots)
 
     def place(self, hold: Hold) -> Hold:
-        """Take what `hold` keeps out of the lots, in spending order; raises InsufficientCredits."""
-        available = self._post.available
+        """Take what `hold` keeps out of the lots, in spending order; raises CapExceeded, InsufficientCredits."""
+        payers = self._post.payers(hold.operation)
+        available = self._post.available_in(payers)
+        self._post.caps.check(hold.attributed_to, hold.amount)
         if hold.amount > available:
             raise InsufficientCredits(available, hold.amount)
         left = hold.amount
-        for lot in self._post.lots:
+        for lot in payers:
             taken = min(left, lot.remaining)
             if taken:
                 self.new_parts.append(HeldLot(hold=hold, lot=lot, amount=taken))
@@ -83,11 +83,14 @@ class Holds:
     def capture(self, hold: Hold, parts: list[HeldLot], entry: DebitEntry, *, final: bool) -> Transaction:
         """Append the debit that charges `hold`, paid by what it keeps, whether or not that has expired meanwhile.
 
-        What is beyond that is taken from the wallet; raises InsufficientCredits where it is not there. The last
-        capture gives back what is left.
+        What is beyond that is taken from the wallet; raises CapExceeded where the hold's key may not spend it, and
+        InsufficientCredits where it is not there. The last capture gives back what is left.
         """
         kept = sum(part.amount for part in parts)
-        more, available = max(entry.amount - kept, 0), self._post.available
+        payers = self._post.payers(entry.operation)
+        more, available = max(entry.amount - kept, 0), self._post.available_in(payers)
+        if more:
+            self._post.caps.check(entry.attributed_to, more)
         if more > available:
             raise InsufficientCredits(kept + available, entry.amount)
         row = self._post._row(
@@ -96,12 +99,14 @@ class Holds:
             metadata=entry.metadata,
             idempotency_key=entry.idempotency_key,
             attributed_to=entry.attributed_to,
+            operation=entry.operation,
             hold=hold,
         )
         self._pay(row, parts, entry.amount - more)
-        for lot in self._post.lots:
+        for lot in payers:
             paid = min(more, lot.remaining)
             more -= self._post._allocate(row, lot, paid) if paid else 0
+        self._post.caps.count(row)
         hold.captured += entry.amount
         self.changed[hold.pk] = hold
         self._tell("hold_captured", hold, entry.amount, transaction=row)
@@ -130,7 +135,7 @@ class Holds:
             else:
                 returned.append(lot)
                 if lot.pk not in listed:
-                    insort(lots, lot, key=_spending_order)
+                    insort(lots, lot, key=lambda lot: lot.spending_key)
             part.amount = 0
             self.parts[part.pk] = part
         self.total -= left
@@ -166,7 +171,7 @@ class Holds:
             "hold": hold,
             "amount": amount,
             "category": hold.category,
-            "operation": hold.metadata.get("operation"),
+            "operation": hold.operation,
             "metadata": hold.metadata,
             **fields,
         }
@@ -184,7 +189,3 @@ def write_parts(changes: Sequence[Holds], using: str) -> None:
         HeldLot.objects.using(using).filter(pk__in=batch).delete()
     changed = [hold for holds in changes for hold in holds.changed.values()]
     statements.update(changed, ["captured", "is_open", "expires_at"], using)
-
-
-def _spending_order(lot: Lot) -> tuple[int, datetime.datetime, float]:
-    return lot.priority, lot.expires_at or _NEVER, lot.pk or float("inf")

@@ -40,4 +40,15 @@ HOLD_CHECKS = (
               OR kept <> CASE WHEN is_open THEN amount - captured ELSE 0 END OR (is_open AND kept = 0)
         """,
     ),
+    Check(
+        "INV-4",
+        "transaction",
+        "it charges hold {0}, whose time was over",
+        """
+        SELECT t.wallet_id, t.id, t.hold_id
+        FROM usage_credits_transaction t JOIN usage_credits_hold h ON h.id = t.hold_id
+        WHERE t.wallet_id BETWEEN %(first)s AND %(last)s AND t.category <> %(expiration)s
+          AND t.created_at >= h.expires_at
+        """,
+    ),
 )

@@ -34,6 +34,7 @@ class HoldOptions(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     idempotency_key: str | None
     attributed_to: str | None
+    operation: str | None
 
 
 class CaptureOptions(TypedDict, total=False):
@@ -45,10 +46,10 @@ class CaptureOptions(TypedDict, total=False):
 def hold(wallet: Wallet, amount: int, **options: Unpack[HoldOptions]) -> Hold:
     """Reserve `amount` credits (int, 1 to 2**63 - 1) for `ttl` (at least a second; default HOLD_TTL).
 
-    Takes them out of the lots in spending order: nobody else can spend them, and they do not expire meanwhile. The
-    ledger shows nothing of it. `category` (default operation_charge), `metadata` and `attributed_to` are those of the
-    charge to come. A repeated `idempotency_key` returns the first hold, open or not, with `replayed` set; holds have
-    keys of their own, apart from those of transactions. Never takes a balance below zero.
+    Takes them out of the lots as a debit does: nobody else can spend them, and they do not expire meanwhile. The
+    ledger shows nothing of it. `category` (default operation_charge), `metadata`, `attributed_to` and `operation` are
+    those of the charge to come. A repeated `idempotency_key` returns the first hold, open or not, with `replayed` set;
+    holds have keys of their own, apart from those of transactions. Never takes a balance below zero.
 
     Locks the wallet's row; commits with the caller's transaction, or by itself. Raises InvalidValue (InvalidAmount
     for the amount), IdempotencyConflict, and InsufficientCredits, announced as `insufficient_credits` at once.
@@ -72,6 +73,7 @@ def post_hold(wallet: Wallet, entry: DebitEntry, ttl: datetime.timedelta | None 
                     metadata=entry.metadata,
                     idempotency_key=entry.idempotency_key,
                     attributed_to=entry.attributed_to,
+                    operation=entry.operation,
                     created_at=post.now,
                 )
             )
@@ -107,9 +109,9 @@ def capture(held: Hold, amount: int | None = None, **options: Unpack[CaptureOpti
     """Charge `amount` of the hold (default: all that is left) and return the debit.
 
     The lots that it keeps pay, also where they have expired meanwhile. A capture of less leaves the hold open for the
-    next one, unless `final`, which releases the rest. A capture of more takes the rest from the wallet and closes the
-    hold. `metadata` is laid under the hold's own. A repeated `idempotency_key`, one of the wallet's ledger, returns
-    the first transaction with `replayed` set.
+    next one, unless `final`, which releases the rest. A capture of more takes the rest from the wallet, as a debit for
+    the hold's operation does, and closes the hold. `metadata` is laid under the hold's own. A repeated
+    `idempotency_key`, one of the wallet's ledger, returns the first transaction with `replayed` set.
 
     Locks the wallet's row; commits with the caller's transaction, or by itself. Raises InvalidAmount, HoldNotOpen,
     IdempotencyConflict, and InsufficientCredits, which leaves the hold as it was.
@@ -129,6 +131,7 @@ def capture(held: Hold, amount: int | None = None, **options: Unpack[CaptureOpti
             metadata={**extra, **stored.metadata},
             idempotency_key=key,
             attributed_to=stored.attributed_to,
+            operation=stored.operation,
         )
         return post.holds.capture(stored, parts, entry, final=options.get("final", False))
 
@@ -160,8 +163,8 @@ def _opened(held: Hold) -> Iterator[tuple[Posting, list[HeldLot]]]:
                 part.hold = parts[0].hold
             yield post, parts
     except InsufficientCredits as refusal:
-        facts = {"category": held.category, "metadata": held.metadata}
-        announce_refusal(held.wallet, DebitEntry(refusal.required, **facts), refusal)
+        entry = DebitEntry(refusal.required, held.category, held.metadata, operation=held.operation)
+        announce_refusal(held.wallet, entry, refusal)
         raise
     for name in ("captured", "is_open", "expires_at") if parts else ():
         setattr(held, name, getattr(parts[0].hold, name))

@@ -13,16 +13,20 @@ from usage_credits.dsl.categories import (
     CREDIT_PACK_PURCHASE,
     CREDIT_PACK_REFUND,
     EXPIRATION,
+    REVERSAL,
     SUBSCRIPTION_REFUND,
     TRANSFER_IN,
     TRANSFER_OUT,
 )
+from usage_credits.ledger.cap_checks import CAP_CHECKS
 from usage_credits.ledger.check import Check
 from usage_credits.ledger.hold_checks import HOLD_CHECKS
+from usage_credits.ledger.scope_checks import SCOPE_CHECKS
 from usage_credits.ledger.transfer_checks import TRANSFER_CHECKS
 
 CATEGORIES = {
     "expiration": EXPIRATION,
+    "reversal": REVERSAL,
     "transfer_out": TRANSFER_OUT,
     "transfer_in": TRANSFER_IN,
     "credit_pack_purchase": CREDIT_PACK_PURCHASE,
@@ -178,16 +182,22 @@ CHECKS = (
           AND (d.wallet_id <> a.wallet_id OR l.wallet_id <> a.wallet_id OR d.amount >= 0)
         """,
     ),
-    # What a hold keeps counts in the balance and may stand against a debt: charging it then shows the debt.
+    # What a hold keeps counts in the balance and may stand against a debt: charging it then shows the debt. So does
+    # spending what a scope keeps from an older debt, as long as negatives are allowed.
     Check(
         "INV-5",
         "transaction",
         "it takes the balance from {0} to {1} with an overdraft of {2}",
         """
-        SELECT wallet_id, id, balance_before, balance_after, overdraft FROM usage_credits_transaction
+        SELECT wallet_id, id, balance_before, balance_after, overdraft FROM usage_credits_transaction t
         WHERE wallet_id BETWEEN %(first)s AND %(last)s AND amount < 0
           AND ((hold_id IS NULL AND category <> %(expiration)s
-                AND balance_before >= 0 AND balance_after < 0 AND overdraft < -balance_after)
+                AND balance_before >= 0 AND balance_after < 0 AND overdraft < -balance_after
+                AND (overdraft + (SELECT COALESCE(SUM(a.amount), 0) FROM usage_credits_allocation a
+                                  JOIN usage_credits_lot l ON l.id = a.lot_id
+                                  WHERE a.debit_id = t.id AND l.scope IS NOT NULL) < -balance_after
+                     OR NOT EXISTS (SELECT 1 FROM usage_credits_transaction o
+                                    WHERE o.wallet_id = t.wallet_id AND o.id < t.id AND o.overdraft > 0)))
                OR (overdraft > 0 AND (hold_id IS NOT NULL OR category IN (%(transfer_out)s, %(expiration)s))))
         """,
     ),
@@ -284,6 +294,8 @@ CHECKS = (
                OR d.amount > r.amount)
         """,
     ),
+    *CAP_CHECKS,
     *HOLD_CHECKS,
     *TRANSFER_CHECKS,
+    *SCOPE_CHECKS,
 )

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from usage_credits.exceptions import InvalidValue, UsageCreditsError, WalletNotFound
 from usage_credits.ledger import statements
+from usage_credits.ledger.capped import write_caps
 from usage_credits.ledger.held import overdue_parts, write_parts
 from usage_credits.ledger.posting import Posting
 from usage_credits.models import HeldLot, Lot, Wallet
@@ -109,6 +110,7 @@ def write(posts: Sequence[Posting], using: str) -> None:
         wallet.debt, wallet.claims = post.debts.total, post.claims.total
     statements.insert([claim for post in posts for claim in post.claims.new], using)
     statements.update_claims([claim for post in posts for claim in post.claims.changed.values()], using)
+    write_caps(posts, using)
     statements.update_wallets([post.wallet for post in posts], using)
     for post in posts:
         post.holds.announce()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from usage_credits.models import Allocation
 
@@ -18,15 +16,15 @@ class Part:
     amount: int
     expires_at: datetime.datetime | None = None
     priority: int = 0
-    scope: Any = None
+    scope: tuple[str, ...] | None = None
 
 
 def parts_of(allocations: Iterable[Allocation]) -> list[Part]:
     """Return one part for each distinct expiry, priority and scope of the lots, in the order of the allocations."""
-    parts: dict[tuple[datetime.datetime | None, int, str], Part] = {}
+    parts: dict[tuple[datetime.datetime | None, int, tuple[str, ...] | None], Part] = {}
     for allocation in allocations:
         lot = allocation.lot
-        key = lot.expires_at, lot.priority, json.dumps(lot.scope, sort_keys=True)
+        key = lot.expires_at, lot.priority, lot.scope
         before = parts[key].amount if key in parts else 0
         parts[key] = Part(before + allocation.amount, lot.expires_at, lot.priority, lot.scope)
     return list(parts.values())

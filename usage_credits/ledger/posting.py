@@ -6,12 +6,14 @@ Its verbs append rows, lots and allocations; `usage_credits.ledger.journal` make
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from bisect import insort
+from collections.abc import Collection, Iterable
 from functools import cached_property
 from typing import Any
 
 from usage_credits.dsl.categories import EXPIRATION
 from usage_credits.exceptions import InsufficientCredits, InvalidAmount, InvalidValue
+from usage_credits.ledger.capped import Caps
 from usage_credits.ledger.claims import Claims
 from usage_credits.ledger.debts import Debts
 from usage_credits.ledger.entries import CreditEntry, DebitEntry
@@ -33,6 +35,7 @@ class Posting:
         self.debts = Debts(wallet)
         self.claims = Claims(wallet)
         self.holds = Holds(self, overdue)
+        self.caps = Caps(self)
         self.rows: list[Transaction] = []
         self.new_lots: list[Lot] = []
         self.used_lots: dict[int, Lot] = {}
@@ -52,10 +55,19 @@ class Posting:
         self.holds.end_overdue(lots)
         return lots
 
-    @property
-    def available(self) -> int:
-        """What can be spent now."""
-        return max(self._stock - self.debts.total, 0)
+    def payers(self, operation: str | None, own: Collection[int] = ()) -> list[Lot]:
+        """Return the lots that may pay for `operation`, in spending order; first those of the `own` credits."""
+        stocked = (lot for lot in self.lots if lot.remaining)
+        lots = [lot for lot in stocked if lot.transaction_id in own or lot.pays_for(operation)]
+        return sorted(lots, key=lambda lot: lot.transaction_id not in own) if own else lots
+
+    def left_in(self, payers: Iterable[Lot]) -> int:
+        """Return what a debit can take of `payers`, below zero where the wallet owes more than all its lots hold."""
+        return min(sum(lot.remaining for lot in payers), self._stock - self.debts.total)
+
+    def available_in(self, payers: Iterable[Lot]) -> int:
+        """Return what a debit can take of `payers` without a debt, and without uncovering one."""
+        return max(self.left_in(payers), 0)
 
     @property
     def _stock(self) -> int:
@@ -68,6 +80,7 @@ class Posting:
     def credit(self, entry: CreditEntry) -> Transaction:
         """Append a credit and its lot, which first settles the wallet's debts, then its claims, oldest first.
 
+        A lot with a scope stops at the first debt of another operation and pays no claims.
         Raises InvalidValue for an expiry that is not in the future, InvalidAmount where the balance would not fit.
         """
         if entry.expires_at is not None and entry.expires_at <= self.now:
@@ -75,9 +88,9 @@ class Posting:
         lots = self.lots
         lot = self._stock_up(entry)
         self.settle_debts([lot])
-        if self.claims.total:
+        if self.claims.total and lot.scope is None:
             self._pay_claims(lot)
-        lots.append(lot)
+        insort(lots, lot, key=lambda lot: lot.spending_key)
         return lot.transaction
 
     def give_back(self, entry: CreditEntry) -> Transaction:
@@ -118,38 +131,39 @@ class Posting:
     def debit(self, entry: DebitEntry, *, allow_negative: bool) -> Transaction:
         """Append a debit and what each lot pays of it; the rest, where negatives are allowed, becomes debt.
 
-        Raises InsufficientCredits, with what is available now, where it cannot be paid.
+        Raises CapExceeded where the entry's key may not spend as much, and InsufficientCredits, with what is available
+        for its operation now, where it cannot be paid.
         """
-        available = self.available
+        payers = self.payers(entry.operation, entry.pays_first)
+        available = self.available_in(payers)
+        # Before what can be paid: whoever bought more would be refused all the same.
+        self.caps.check(entry.attributed_to, entry.amount)
         if entry.amount > available and not allow_negative:
             raise InsufficientCredits(available, entry.amount)
-        overdraft = max(entry.amount - self._stock, 0)
+        overdraft = max(entry.amount - sum(lot.remaining for lot in payers), 0)
         row = self._row(
             -entry.amount,
             category=entry.category,
             metadata=entry.metadata,
             idempotency_key=entry.idempotency_key,
             attributed_to=entry.attributed_to,
+            operation=entry.operation,
             fulfillment=entry.fulfillment,
             transfer=entry.transfer,
             reverses=entry.reverses,
             overdraft=overdraft,
         )
         left = entry.amount - overdraft
-        for lot in self._in_order(entry):
+        for lot in payers:
             if left and lot.remaining:
                 left -= self._allocate(row, lot, min(left, lot.remaining))
         self.debts.add(row, overdraft)
+        self.caps.count(row)
         return row
 
     def alias(self, row: Transaction, key: str) -> None:
         """Append `key` as another key under which `row` is found."""
         self.aliases.append(KeyAlias(wallet=self.wallet, key=key, transaction=row))
-
-    def _in_order(self, entry: DebitEntry) -> list[Lot]:
-        if not entry.pays_first:
-            return self.lots
-        return sorted(self.lots, key=lambda lot: lot.transaction_id not in entry.pays_first)
 
     def _pay_claims(self, lot: Lot) -> None:
         for claim in self.claims.open:
@@ -158,9 +172,9 @@ class Posting:
                 self._allocate(self._row(-paid, **self.claims.pay(claim, paid, self.now)), lot, paid)
 
     def settle_debts(self, lots: Iterable[Lot]) -> None:
-        """Let what is left of `lots` settle the wallet's debts, oldest first."""
+        """Let what is left of `lots` settle the wallet's debts, oldest first, each lot what it may pay for."""
         for lot in lots if self.debts.total else ():
-            for debit, paid in self.debts.settle(lot.remaining):
+            for debit, paid in self.debts.settle(lot):
                 self._allocate(debit, lot, paid)
 
     def _expire(self, lot: Lot) -> None:

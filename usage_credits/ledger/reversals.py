@@ -90,10 +90,13 @@ def _first_reversal(rows: Sequence[Transaction]) -> list[Transaction]:
 
 def _give_back(post: Posting, debit: Transaction, facts: dict[str, Any]) -> list[Transaction]:
     """Append the credits that undo a debit: what it still owes first, so that the rest pays debts no sooner."""
+    # First, as a hold that ends by it may settle what the debit owes.
+    post.book_expired()
     paid = Allocation.objects.using(debit._state.db).filter(debit=debit).select_related("lot").order_by("pk")
-    parts = parts_of(paid)
+    parts = parts_of([*paid, *(part for part in post.allocations if part.debit.pk == debit.pk)])
     owed = -debit.amount - sum(part.amount for part in parts)
     open_part = [Part(owed)] if owed else []
+    post.caps.uncount(debit)
     return [
         post.give_back(
             CreditEntry(
@@ -119,7 +122,7 @@ def _take_back(post: Posting, credits: Sequence[Transaction], facts: dict[str, A
         limit = credit.amount - gone[credit.pk]
         if credit.fulfillment_id is not None:
             limit = min(limit, _kept_of_payment(credit))
-        taken = min(left.get(credit.pk, 0), limit, post.available)
+        taken = min(left.get(credit.pk, 0), limit, post.available_in(post.lots))
         metadata = _metadata(credit, facts)
         if taken:
             entry = DebitEntry(taken, REVERSAL, metadata, reverses=credit, pays_first=frozenset([credit.pk]))

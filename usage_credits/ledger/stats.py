@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from usage_credits.ledger.figures import EXPIRED, ISSUED, REFUNDED, SPENT, TRANSFERRED, figures, scope
 from usage_credits.models import Lot, Wallet
+from usage_credits.twins import twin
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ def ledger_stats(
         transferred=total["transferred"],
         outstanding=sum(total.values()) - waiting,
     )
+
+
+aledger_stats = twin(ledger_stats)
 
 
 def _sum(kind: Q) -> Sum:

@@ -5,26 +5,38 @@ from __future__ import annotations
 from usage_credits.ledger.check import Check
 
 TRANSFER_CHECKS = (
+    # What a payment awarded may be less by then than what is left of one of its rows: fulfillments are checked apart.
     Check(
         "INV-6",
         "transaction",
-        "of {0} there were {1} reversed and {2} are claimed, or the rows that reverse it are in another wallet",
+        "of {0} there were {1} reversed, {2} are claimed and {3} had expired, or it stays, "
+        "or the rows that reverse it are in another wallet",
         """
-        SELECT wallet_id, id, amount, undone, claimed FROM (
-            SELECT t.wallet_id, t.id, t.amount,
+        SELECT wallet_id, id, amount, undone, claimed, expired FROM (
+            SELECT t.wallet_id, t.id, t.amount, t.category, t.fulfillment_id,
                    (SELECT COALESCE(-SUM(r.amount), 0) FROM usage_credits_transaction r
                     WHERE r.reverses_id = t.id) AS undone,
                    (SELECT COALESCE(SUM(d.open_amount), 0) FROM usage_credits_debt d
                     WHERE d.reverses_id = t.id) AS claimed,
+                   (SELECT COALESCE(SUM(a.amount), 0)
+                    FROM usage_credits_lot l
+                    JOIN usage_credits_allocation a ON a.lot_id = l.id
+                    JOIN usage_credits_transaction e ON e.id = a.debit_id
+                    WHERE l.transaction_id = t.id AND e.category = %(expiration)s) AS expired,
                    (SELECT COUNT(*) FROM usage_credits_transaction r
                     WHERE r.reverses_id = t.id AND r.wallet_id <> t.wallet_id) AS strays
             FROM usage_credits_transaction t
             JOIN (
-                SELECT DISTINCT reverses_id FROM usage_credits_transaction
+                SELECT reverses_id FROM usage_credits_transaction
+                WHERE wallet_id BETWEEN %(first)s AND %(last)s AND reverses_id IS NOT NULL
+                UNION
+                SELECT reverses_id FROM usage_credits_debt
                 WHERE wallet_id BETWEEN %(first)s AND %(last)s AND reverses_id IS NOT NULL
             ) reversals ON reversals.reverses_id = t.id
-        ) reversed WHERE strays > 0 OR (amount < 0 AND undone <> amount)
+        ) reversed WHERE strays > 0 OR category IN (%(expiration)s, %(reversal)s)
+                         OR (amount < 0 AND undone <> amount)
                          OR (amount > 0 AND (undone < 0 OR undone + claimed > amount))
+                         OR (amount > 0 AND fulfillment_id IS NULL AND undone + claimed + expired < amount)
         """,
     ),
     Check(
@@ -48,6 +60,7 @@ TRANSFER_CHECKS = (
         ) transfers WHERE sent <> amount OR received <> amount OR made <> 0 OR fitting <> 2
         """,
     ),
+    # What was held at the reversal is claimed, and may have expired since.
     Check(
         "INV-8",
         "transfer",
@@ -71,7 +84,8 @@ TRANSFER_CHECKS = (
                     JOIN usage_credits_transaction e ON e.id = a.debit_id
                     WHERE t.transfer_id = f.id AND t.amount > 0 AND e.category = %(expiration)s) AS expired
             FROM usage_credits_transfer f WHERE f.from_wallet_id BETWEEN %(first)s AND %(last)s
-        ) transfers WHERE (given > 0 OR taken + claimed > 0) AND given <> taken + claimed + expired
+        ) transfers WHERE given < taken + claimed
+                          OR (given + taken + claimed > 0 AND given > taken + claimed + expired)
         """,
     ),
 )

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from django.db import models
-from django.db.models import Case, Count, F, Q, Sum, TextField, When
-from django.db.models.fields.json import KeyTextTransform
+from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import TruncDate
 
-from usage_credits.dsl.categories import OPERATION_CHARGE
 from usage_credits.ledger.figures import SPENT, between, figures, scope
 from usage_credits.models import Wallet
+from usage_credits.twins import twin
 from usage_credits.values import check_text
 
 Moment = datetime.datetime | datetime.date | None
@@ -82,23 +81,18 @@ def usage_summary(
     statement, grouped by the database. Raises InvalidValue.
     """
     rows = figures(scope(owner=owner, asset=asset)).filter(SPENT, between(since, until))
-    name = Case(
-        When(
-            Q(root_category=OPERATION_CHARGE, reverses__isnull=False),
-            then=KeyTextTransform("operation", "reverses__metadata"),
-        ),
-        When(root_category=OPERATION_CHARGE, then=KeyTextTransform("operation", "metadata")),
-        output_field=TextField(),
-    )
     lines = (
-        rows.annotate(day=TruncDate("root_created_at", tzinfo=datetime.UTC), operation=name)
-        .values("day", "root_category", "operation", "root_key")
+        rows.annotate(day=TruncDate("root_created_at", tzinfo=datetime.UTC))
+        .values("day", "root_category", "root_operation", "root_key")
         .annotate(spent=-Sum("amount"), charges=Count("pk", filter=Q(reverses__isnull=True)))
         .filter(~Q(spent=0))
-        .order_by("day", "root_category", "operation", "root_key")
-        .values_list("day", "root_category", "operation", "root_key", "spent", "charges")
+        .order_by("day", "root_category", "root_operation", "root_key")
+        .values_list("day", "root_category", "root_operation", "root_key", "spent", "charges")
     )
     return UsageSummary(tuple(UsageLine(*line) for line in lines))
+
+
+ausage_summary = twin(usage_summary)
 
 
 def key_spend(
@@ -119,3 +113,6 @@ def key_spend(
     rows = figures(wallets).filter(SPENT, between(since, until), Q(root_key=check_text(key, "key")))
     spent: int = rows.aggregate(spent=-Sum(F("amount")))["spent"] or 0
     return spent
+
+
+akey_spend = twin(key_spend)

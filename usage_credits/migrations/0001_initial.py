@@ -204,6 +204,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "operation",
+                    usage_credits.models.fields.KeyField(max_length=255, null=True, verbose_name="operation"),
+                ),
+                (
                     "created_at",
                     models.DateTimeField(default=django.utils.timezone.now, verbose_name="created at"),
                 ),
@@ -239,6 +243,7 @@ class Migration(migrations.Migration):
                 ),
                 ("debt", models.BigIntegerField(default=0, verbose_name="debt")),
                 ("claims", models.BigIntegerField(default=0, verbose_name="claims")),
+                ("cap_count", models.PositiveIntegerField(default=0, verbose_name="spending caps")),
                 (
                     "metadata",
                     usage_credits.models.fields.MetadataField(
@@ -367,6 +372,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "operation",
+                    usage_credits.models.fields.KeyField(max_length=255, null=True, verbose_name="operation"),
+                ),
+                (
                     "cash_amount",
                     models.BigIntegerField(
                         help_text="In the currency's minor unit.", null=True, verbose_name="cash amount"
@@ -451,8 +460,8 @@ class Migration(migrations.Migration):
                 ("priority", models.SmallIntegerField(default=0, verbose_name="priority")),
                 (
                     "scope",
-                    models.JSONField(
-                        help_text="Operations that this lot may pay for; null: any.",
+                    usage_credits.models.fields.ScopeField(
+                        help_text="Operations that this lot may pay for; null: any debit.",
                         null=True,
                         verbose_name="scope",
                     ),
@@ -756,6 +765,67 @@ class Migration(migrations.Migration):
                     models.UniqueConstraint(
                         fields=("source", "source_id"), name="usage_credits_one_notice_per_source"
                     )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="SpendingCap",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "attributed_to",
+                    usage_credits.models.fields.KeyField(
+                        help_text="The API key or member that spends.",
+                        max_length=255,
+                        verbose_name="attributed to",
+                    ),
+                ),
+                (
+                    "every",
+                    models.CharField(
+                        help_text="How long a window is, in ISO 8601.", max_length=50, verbose_name="every"
+                    ),
+                ),
+                ("limit", models.BigIntegerField(verbose_name="limit")),
+                ("spent", models.BigIntegerField(default=0, verbose_name="spent")),
+                ("window_start", models.DateTimeField(verbose_name="window start")),
+                (
+                    "counts_from",
+                    models.BigIntegerField(
+                        help_text="The first transaction of the window, by its id.",
+                        verbose_name="counts from",
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, verbose_name="created at"),
+                ),
+                (
+                    "wallet",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="spending_caps",
+                        to="usage_credits.wallet",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "spending cap",
+                "verbose_name_plural": "spending caps",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("wallet", "attributed_to", "every"), name="usage_credits_one_cap_per_window"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("limit__gte", 0), ("spent__gte", 0)),
+                        name="usage_credits_cap_not_negative",
+                    ),
                 ],
             },
         ),

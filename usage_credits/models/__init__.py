@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from usage_credits.models.allocation import Allocation
+from usage_credits.models.cap import SpendingCap
 from usage_credits.models.debt import Debt
 from usage_credits.models.fulfillment import MANUAL_SOURCE, Fulfillment, FulfillmentKind
 from usage_credits.models.hold import HeldLot, Hold
@@ -26,6 +27,7 @@ __all__ = [
     "Lot",
     "NoticeReason",
     "PaymentNotice",
+    "SpendingCap",
     "Transaction",
     "Transfer",
     "Wallet",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -10,9 +11,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 if TYPE_CHECKING:
     _Text = models.CharField[Any, Any]
+    _LongText = models.TextField[Iterable[str] | None, tuple[str, ...] | None]
     _JSON = models.JSONField[Any, Any]
 else:
     _Text = models.CharField
+    _LongText = models.TextField
     _JSON = models.JSONField
 
 
@@ -24,11 +27,40 @@ class KeyField(_Text):
     """
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
-        parameters = super().db_parameters(connection)
-        if connection.vendor == "mysql":
-            is_mariadb = getattr(connection, "mysql_is_mariadb", False)
-            parameters["collation"] = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
-        return parameters
+        return _bytewise(super().db_parameters(connection), connection)
+
+
+class ScopeField(_LongText):
+    """Names of operations, a tuple sorted and each once; None: any operation.
+
+    Stored as text, each name between line breaks, which no name holds: so SQL finds one in it alike on every database,
+    whatever characters the name has. Compared byte by byte.
+    """
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
+        return _bytewise(super().db_parameters(connection), connection)
+
+    def to_python(self, value: Any) -> tuple[str, ...] | None:
+        if isinstance(value, str):
+            return tuple(value.strip("\n").split("\n"))
+        return None if value is None else tuple(sorted(set(value)))
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> tuple[str, ...] | None:
+        return self.to_python(value)
+
+    def get_prep_value(self, value: Any) -> Any:
+        names = self.to_python(value)
+        return None if names is None else "\n".join(("", *names, ""))
+
+    def value_to_string(self, obj: models.Model) -> Any:
+        return self.get_prep_value(self.value_from_object(obj))
+
+
+def _bytewise(parameters: Any, connection: BaseDatabaseWrapper) -> Any:
+    if connection.vendor == "mysql":
+        is_mariadb = getattr(connection, "mysql_is_mariadb", False)
+        parameters["collation"] = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
+    return parameters
 
 
 class OwnerIdField(KeyField):

@@ -25,6 +25,7 @@ class Hold(HoldVerbs, models.Model):
     metadata = MetadataField(_("metadata"))
     idempotency_key = KeyField(_("idempotency key"), max_length=255, null=True)
     attributed_to = KeyField(_("attributed to"), max_length=255, null=True)
+    operation = KeyField(_("operation"), max_length=255, null=True)
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
 
     replayed = False

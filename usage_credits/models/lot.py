@@ -8,8 +8,11 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from usage_credits.models.fields import ScopeField
 from usage_credits.models.transaction import Transaction
 from usage_credits.models.wallet import Wallet
+
+_NEVER = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 
 
 class LotQuerySet(models.QuerySet["Lot"]):
@@ -36,8 +39,8 @@ class Lot(models.Model):
     is_open = models.BooleanField(_("is open"), default=True)
     expires_at = models.DateTimeField(_("expires at"), null=True)
     priority = models.SmallIntegerField(_("priority"), default=0)
-    scope = models.JSONField(
-        _("scope"), null=True, help_text=_("Operations that this lot may pay for; null: any.")
+    scope = ScopeField(
+        _("scope"), null=True, help_text=_("Operations that this lot may pay for; null: any debit.")
     )
 
     objects = LotQuerySet.as_manager()
@@ -72,3 +75,12 @@ class Lot(models.Model):
 
     def __str__(self) -> str:
         return f"lot {self.pk}: {self.remaining} of {self.amount}"
+
+    @property
+    def spending_key(self) -> tuple[int, datetime.datetime, float]:
+        """Return what sorts lots as `in_spending_order` does; those not stored yet come last of their kind."""
+        return self.priority, self.expires_at or _NEVER, self.pk or float("inf")
+
+    def pays_for(self, operation: str | None) -> bool:
+        """Tell whether a debit for `operation`, None for one that charges none, may take from this lot."""
+        return self.scope is None or operation in self.scope

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any
 
+from asgiref.sync import sync_to_async
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q, Sum
@@ -75,6 +76,7 @@ class Transaction(TransactionVerbs, AppendOnlyModel):
     metadata = MetadataField(_("metadata"))
     idempotency_key = KeyField(_("idempotency key"), max_length=255, null=True)
     attributed_to = KeyField(_("attributed to"), max_length=255, null=True)
+    operation = KeyField(_("operation"), max_length=255, null=True)
     cash_amount = models.BigIntegerField(
         _("cash amount"), null=True, help_text=_("In the currency's minor unit.")
     )
@@ -161,6 +163,18 @@ class Transaction(TransactionVerbs, AppendOnlyModel):
         if self.amount > 0:
             return 0
         return -self.amount - (self.allocations.aggregate(paid=Sum("amount"))["paid"] or 0)
+
+    async def aowner(self) -> models.Model | None:
+        """Await `owner`, which is read in Django's thread."""
+        return await sync_to_async(lambda: self.owner)()
+
+    async def aremaining(self) -> int:
+        """Await `remaining`, which is read in Django's thread."""
+        return await sync_to_async(lambda: self.remaining)()
+
+    async def aunbacked(self) -> int:
+        """Await `unbacked`, which is read in Django's thread."""
+        return await sync_to_async(lambda: self.unbacked)()
 
     def clean(self) -> None:
         errors: dict[str, Any] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from asgiref.sync import sync_to_async
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
@@ -85,6 +86,14 @@ class Transfer(TransferVerbs, AppendOnlyModel):
         """Return the receiver's leg, None where there are several. One statement."""
         legs = list(self.inbound_transactions[:2])
         return legs[0] if len(legs) == 1 else None
+
+    async def aoutbound_transaction(self) -> Transaction:
+        """Await `outbound_transaction`, which is read in Django's thread."""
+        return await sync_to_async(lambda: self.outbound_transaction)()
+
+    async def ainbound_transaction(self) -> Transaction | None:
+        """Await `inbound_transaction`, which is read in Django's thread."""
+        return await sync_to_async(lambda: self.inbound_transaction)()
 
     def clean(self) -> None:
         """Refuse a transfer within one wallet, of nothing, or of an asset that either wallet has not."""

@@ -6,7 +6,7 @@ a fixture needs is imported when a test asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from datetime import datetime
 from importlib.util import find_spec
@@ -69,8 +69,17 @@ def stripe_prices() -> Mapping[str, Any]:
 
 
 @pytest.fixture
+def stripe_events() -> Iterable[str] | None:
+    """Return the types of events that the webhook is told of: those that credits need; ["*"] is all there are."""
+    return None
+
+
+@pytest.fixture
 def stripe_world(
-    request: pytest.FixtureRequest, _credits_database: None, stripe_prices: Mapping[str, Any]
+    request: pytest.FixtureRequest,
+    _credits_database: None,
+    stripe_prices: Mapping[str, Any],
+    stripe_events: Iterable[str] | None,
 ) -> Iterator[StripeWorld]:
     """Put a fake Stripe in the place of Stripe, with this project's webhook and the prices of its plans."""
     _require("stripe_world", "stripe", "stripe", "djstripe")
@@ -83,7 +92,7 @@ def stripe_world(
     settings = request.getfixturevalue("settings")
     settings.STRIPE_LIVE_MODE = False
     settings.STRIPE_TEST_SECRET_KEY = "sk_test_" + "0" * 24
-    with use_stripe_world(stripe_prices) as world:
+    with use_stripe_world(stripe_prices, enabled_events=stripe_events) as world:
         yield world
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -112,14 +112,16 @@ class StripeWorld:
 
 
 @contextmanager
-def use_stripe_world(prices: Prices | None = None) -> Iterator[StripeWorld]:
+def use_stripe_world(
+    prices: Prices | None = None, *, enabled_events: Iterable[str] | None = None
+) -> Iterator[StripeWorld]:
     """Make stripe-python talk to a new fake, with this project's webhook and prices; yield its world.
 
-    `prices` are price ids with their amount in minor units, or with the arguments of `FakeStripe.add_price`. Needs a
-    database and any STRIPE_TEST_SECRET_KEY.
+    `prices` are price ids with their amount in minor units, or with the arguments of `FakeStripe.add_price`;
+    `enabled_events` are those of `receive_webhooks`. Needs a database and any STRIPE_TEST_SECRET_KEY.
     """
     with use_fake_stripe(FakeStripe()) as fake:
-        receive_webhooks()
+        receive_webhooks(enabled_events=enabled_events)
         yield StripeWorld(fake, prices)
 
 

@@ -12,6 +12,7 @@ from django.db import models, router
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
+from usage_credits import conf
 from usage_credits.dsl.categories import category_of_grant
 from usage_credits.dsl.wallet_options import clean_asset
 from usage_credits.exceptions import InvalidValue
@@ -40,6 +41,12 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--expires-at", metavar="ISO", help="when the credits expire; without an offset in TIME_ZONE"
+        )
+        parser.add_argument(
+            "--priority", type=int, default=0, help="which credits are spent first: lower ones (default: 0)"
+        )
+        parser.add_argument(
+            "--scope", metavar="OPERATION", nargs="+", help="the only operations that may spend the credits"
         )
         parser.add_argument("--asset", help="which wallet (default: the one give_credits takes)")
         parser.add_argument("--idempotency-key", metavar="KEY", help="makes it safe to run this again")
@@ -105,7 +112,10 @@ def _entry(options: dict[str, Any]) -> CreditEntry:
             expires_at=_moment(options["expires_at"]),
             metadata=metadata,
             idempotency_key=options["idempotency_key"],
+            priority=options["priority"],
+            scope=options["scope"],
         )
+        conf.current().catalogue.check_scope(entry.scope)
     except InvalidValue as error:
         argument = "AMOUNT" if error.field == "amount" else f"--{error.field.replace('_', '-')}"
         raise CommandError(f"{argument}: {error.args[1]}") from error

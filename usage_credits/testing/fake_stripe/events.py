@@ -68,8 +68,8 @@ def concerns(event: Payload, object_id: str) -> bool:
     return object_id in (subject["id"], subject.get("payment_intent"), subject.get("latest_charge"))
 
 
-def of_subscription(store: Store, subscription_id: str) -> list[Payload]:
-    """Return every event about the subscription, its sessions, invoices, their payments, refunds and disputes."""
+def about_subscription(store: Store, subscription_id: str) -> set[str]:
+    """Return the ids of the subscription and of its sessions, invoices, their payments, refunds and disputes."""
     about = {subscription_id}
     for kind, field in _DEPENDENTS:
         about.update(one["id"] for one in store.all(kind) if about.intersection(_referred(one, field)))
@@ -77,7 +77,7 @@ def of_subscription(store: Store, subscription_id: str) -> list[Payload]:
             about.update(
                 one["payment"]["payment_intent"] for one in store.all(kind) if one["invoice"] in about
             )
-    return [event for event in store.all("event") if event["data"]["object"]["id"] in about]
+    return about
 
 
 _DEPENDENTS = (

@@ -146,16 +146,24 @@ class FakeStripe(SubscriptionHands, ChargeHands):
         return self.all("event")
 
     @property
+    def announced(self) -> list[Payload]:
+        """Return the events so far that an endpoint is enabled for, oldest first: nobody is told of the others."""
+        endpoints = self.all("webhook_endpoint")
+        return [
+            event for event in self.events if any(events.is_wanted(event, endpoint) for endpoint in endpoints)
+        ]
+
+    @property
     def pending(self) -> list[Payload]:
         """Return the events that `deliver_pending` would post, oldest first."""
-        return [event for event in self.events if event["id"] not in self._delivered]
+        return [event for event in self.announced if event["id"] not in self._delivered]
 
     def event(self, name: str) -> Payload:
         """Return the latest event of this type."""
         return next(event for event in reversed(self.events) if event["type"] == name)
 
     def events_for(self, subject: Any) -> list[Payload]:
-        """Return the events that announce a purchase, or all that concern a subscription.
+        """Return those `announced` events that tell of a purchase, or of a subscription.
 
         A purchase is given by its payment intent or its checkout session, a subscription by itself or by its
         session. What concerns it are also its sessions, invoices and their payments, refunds and disputes.
@@ -165,10 +173,11 @@ class FakeStripe(SubscriptionHands, ChargeHands):
         if session is not None:
             subject_id = session["subscription"] or session["payment_intent"] or subject_id
         if self._store.find("subscription", subject_id):
-            return events.of_subscription(self._store, subject_id)
+            about = events.about_subscription(self._store, subject_id)
+            return [event for event in self.announced if event["data"]["object"]["id"] in about]
         return [
             event
-            for event in self.events
+            for event in self.announced
             if event["type"] in events.PURCHASE_ANNOUNCEMENTS and events.concerns(event, subject_id)
         ]
 
