@@ -14,12 +14,16 @@ from benchmarks.server import database
 def main() -> int:
     """Run the benchmarks, print each figure beside its budget, and return 1 where one is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few rounds; judge statement counts and growth only")
+    parser.add_argument(
+        "--quick", action="store_true", help="few rounds; judge statement counts and growth only"
+    )
     options = parser.parse_args()
     with database() as address:
         os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
         _prepare()
-        missed = [figure for figure in _measure(address, quick=options.quick) if not _shown(figure, options.quick)]
+        missed = [
+            figure for figure in _measure(address, quick=options.quick) if not _shown(figure, options.quick)
+        ]
         _close()
     return 1 if missed else 0
 

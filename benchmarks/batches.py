@@ -24,8 +24,16 @@ def measure(*, rounds: int) -> Iterator[Figure]:
         calls_a_round=1,
     )
     ratio = (times["debit"] / 5) / (times["debit_many"] / ITEMS)
-    yield Figure(f"debit_many, {ITEMS} at a time: debits a second against single ones", ratio, "×", at_least=20)
+    yield Figure(
+        f"debit_many, {ITEMS} at a time: debits a second against single ones", ratio, "×", at_least=20
+    )
     one, many = (
         count_statements(lambda number=number: batched.debit_many([1] * number)) for number in (1, ITEMS)
     )
-    yield Figure(f"debit_many: statements for {ITEMS} items more than for one", many - one, "", at_most=0, is_timed=False)
+    yield Figure(
+        f"debit_many: statements for {ITEMS} items more than for one",
+        many - one,
+        "",
+        at_most=0,
+        is_timed=False,
+    )

@@ -58,7 +58,8 @@ def make_wallets(number: int) -> tuple[int, int]:
     model = Wallet(owner=Customer.objects.create(name="first"))
     customers = Customer.objects.bulk_create(Customer(name=f"{index}") for index in range(number))
     wallets = Wallet.objects.bulk_create(
-        Wallet(owner_type=model.owner_type, owner_id=str(customer.pk), asset="credits") for customer in customers
+        Wallet(owner_type=model.owner_type, owner_id=str(customer.pk), asset="credits")
+        for customer in customers
     )
     return wallets[0].pk, wallets[-1].pk
 

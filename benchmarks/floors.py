@@ -86,9 +86,7 @@ class Floor:
                 if taken:
                     paid.append((lot, taken, remaining - taken))
             now = datetime.datetime.now(datetime.UTC)
-            cursor.execute(
-                INSERT_ROW, [self.wallet, -1, "operation_charge", balance, balance - 1, "{}", now]
-            )
+            cursor.execute(INSERT_ROW, [self.wallet, -1, "operation_charge", balance, balance - 1, "{}", now])
             row = cursor.fetchall()[0][0]
             cursor.execute(
                 f"INSERT INTO floor.allocation (debit_id, lot_id, amount) VALUES "

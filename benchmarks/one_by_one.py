@@ -40,9 +40,13 @@ def measure(address: str, *, rounds: int, history: int) -> Iterator[Figure]:
     for name, most in {"debit": 8, "debit with a key": 9, "spend": 9}.items():
         for wallet, call in ((young, _calls(young, keys)[name]), (old, _calls(old, keys)[name])):
             after = f"after {history} rows" if wallet is old else "without history"
-            yield Figure(f"{name}: statements {after}", count_statements(call), "", at_most=most, is_timed=False)
+            yield Figure(
+                f"{name}: statements {after}", count_statements(call), "", at_most=most, is_timed=False
+            )
     owner = cast(Customer, young[0].owner)
-    yield Figure("owner.credits: statements", count_statements(lambda: owner.credits), "", at_most=1, is_timed=False)
+    yield Figure(
+        "owner.credits: statements", count_statements(lambda: owner.credits), "", at_most=1, is_timed=False
+    )
 
 
 def _calls(wallets: tuple[Wallet, Wallet], keys: Iterator[int]) -> dict[str, Call]:

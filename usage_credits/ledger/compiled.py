@@ -25,8 +25,12 @@ class Slot(Expression):
         super().__init__(output_field=field)
         self.index = index
 
-    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
         return "%s", [self]
+
+
+MOST_REMEMBERED = 16
+"""A query with more values than this is compiled each time: it is rare, and its SQL is long."""
 
 
 class _Plan(NamedTuple):
@@ -34,6 +38,7 @@ class _Plan(NamedTuple):
     parameters: tuple[Any, ...]
     model: type[models.Model]
     columns: list[str]
+    annotations: dict[str, int]
     converters: list[tuple[int, list[Callable[..., Any]], Any]]
 
 
@@ -51,10 +56,13 @@ class CompiledQuery(Generic[Row]):
 
     def __call__(self, using: str, *values: Any) -> list[Row]:
         """Return the rows of the database `using` for `values`."""
-        plan = self._plan(using, len(values))
+        find = self._plan if len(values) <= MOST_REMEMBERED else self._compile
+        plan = find(using, len(values))
         connection = connections[using]
         parameters = [
-            one.output_field.get_db_prep_value(values[one.index], connection) if isinstance(one, Slot) else one
+            one.output_field.get_db_prep_value(values[one.index], connection)
+            if isinstance(one, Slot)
+            else one
             for one in plan.parameters
         ]
         with connection.cursor() as cursor:
@@ -62,7 +70,7 @@ class CompiledQuery(Generic[Row]):
             found: Sequence[Sequence[Any]] = cursor.fetchall()
         if plan.converters:
             found = [_convert(row, plan.converters, connection) for row in found]
-        return [plan.model.from_db(using, plan.columns, row) for row in found]  # type: ignore[misc]
+        return [_instance(plan, row, using) for row in found]
 
     def _compile(self, using: str, values: int) -> _Plan:
         slots = [Slot(index, self._fields[min(index, len(self._fields) - 1)]) for index in range(values)]
@@ -70,11 +78,19 @@ class CompiledQuery(Generic[Row]):
         compiler = rows.query.get_compiler(using)
         sql, parameters = compiler.as_sql()
         selected = [column for column, _sql, _alias in compiler.select]
+        columns = [selected[place].target.attname for place in compiler.klass_info["select_fields"]]
         found = compiler.get_converters(selected)
         converters = [(place, calls, column) for place, (calls, column) in found.items()]
         return _Plan(
-            sql, tuple(parameters), rows.model, [column.target.attname for column in selected], converters
+            sql, tuple(parameters), rows.model, columns, compiler.annotation_col_map or {}, converters
         )
+
+
+def _instance(plan: _Plan, row: Sequence[Any], using: str) -> Any:
+    instance = plan.model.from_db(using, plan.columns, row[: len(plan.columns)])
+    for name, place in plan.annotations.items():
+        setattr(instance, name, row[place])
+    return instance
 
 
 def _convert(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from django.db import connections, models
@@ -74,27 +75,37 @@ def insert(rows: Sequence[models.Model], using: str) -> None:
     if not rows:
         return
     connection = connections[using]
-    meta = rows[0]._meta
-    quote = connection.ops.quote_name
-    columns = [column for column in meta.local_concrete_fields if not column.primary_key]
-    names = ", ".join(quote(str(column.column)) for column in columns)
-    values = f"({', '.join(['%s'] * len(columns))})"
+    model = type(rows[0])
+    columns = _columns(model)
     size = MAX_PARAMETERS // len(columns)
     for start in range(0, len(rows), size):
         batch = rows[start : start + size]
-        sql = (
-            f"INSERT INTO {quote(meta.db_table)} ({names}) "  # noqa: S608 - names come from the model
-            f"VALUES {', '.join([values] * len(batch))} RETURNING {quote(str(meta.pk.column))}"
-        )
         parameters = [
             column.get_db_prep_save(_value(row, column), connection) for row in batch for column in columns
         ]
         with connection.cursor() as cursor:
-            cursor.execute(sql, parameters)
+            cursor.execute(_insert_sql(model, len(batch), using), parameters)
             for row, (pk,) in zip(batch, cursor.fetchall(), strict=True):
                 row.pk = pk
                 row._state.adding = False
                 row._state.db = using
+
+
+@lru_cache
+def _columns(model: type[models.Model]) -> list[models.Field[Any, Any]]:
+    return [column for column in model._meta.local_concrete_fields if not column.primary_key]
+
+
+@lru_cache(maxsize=256)
+def _insert_sql(model: type[models.Model], rows: int, using: str) -> str:
+    quote = connections[using].ops.quote_name
+    columns = _columns(model)
+    values = f"({', '.join(['%s'] * len(columns))})"
+    return (
+        f"INSERT INTO {quote(model._meta.db_table)} "  # noqa: S608 - names come from the model
+        f"({', '.join(quote(str(column.column)) for column in columns)}) "
+        f"VALUES {', '.join([values] * rows)} RETURNING {quote(str(model._meta.pk.column))}"
+    )
 
 
 def _value(row: models.Model, column: models.Field[Any, Any]) -> Any:
@@ -129,16 +140,11 @@ def update(rows: Sequence[models.Model], names: Sequence[str], using: str) -> No
     if not rows or not names:
         return
     connection = connections[using]
-    meta = rows[0]._meta
-    columns = [column for column in meta.local_concrete_fields if column.name in names]
+    model = type(rows[0])
+    columns = [column for column in _columns(model) if column.name in names]
     size = MAX_PARAMETERS // (2 * len(columns) + 1)
     for start in range(0, len(rows), size):
         batch = rows[start : start + size]
-        settings = ", ".join(_setting(column, len(batch), connection) for column in columns)
-        sql = (
-            f"UPDATE {connection.ops.quote_name(meta.db_table)} SET {settings} "  # noqa: S608 - names of the model
-            f"WHERE id IN ({', '.join(['%s'] * len(batch))})"
-        )
         values = [
             value
             for column in columns
@@ -147,8 +153,20 @@ def update(rows: Sequence[models.Model], names: Sequence[str], using: str) -> No
                 row, column.get_db_prep_save(getattr(row, column.attname), connection), len(batch)
             )
         ]
+        sql = _update_sql(model, tuple(column.name for column in columns), len(batch), using)
         with connection.cursor() as cursor:
             cursor.execute(sql, [*values, *(row.pk for row in batch)])
+
+
+@lru_cache(maxsize=256)
+def _update_sql(model: type[models.Model], names: tuple[str, ...], rows: int, using: str) -> str:
+    connection = connections[using]
+    columns = [column for column in _columns(model) if column.name in names]
+    settings = ", ".join(_setting(column, rows, connection) for column in columns)
+    return (
+        f"UPDATE {connection.ops.quote_name(model._meta.db_table)} SET {settings} "  # noqa: S608 - names of the model
+        f"WHERE id IN ({', '.join(['%s'] * rows)})"
+    )
 
 
 def _keyed(row: models.Model, value: Any, rows: int) -> tuple[Any, ...]:
