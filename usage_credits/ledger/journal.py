@@ -46,13 +46,9 @@ def postings(wallets: Sequence[Wallet], *, taking: int) -> Iterator[list[Posting
             now = timezone.now()
             posts = []
             for number, wallet in enumerate(locked):
-                takes = number < taking
-                lots = (
-                    statements.open_lots(wallet, using)
-                    if takes
-                    else statements.expired_lots(wallet, now, using)
-                )
-                posts.append(Posting(wallet, now, lots, overdue_parts([wallet], now)))
+                lots = Lot.objects.using(using).filter(wallet=wallet).in_spending_order()
+                known = lots.open() if number < taking else lots.expired(now)
+                posts.append(Posting(wallet, now, known, overdue_parts([wallet], now)))
             yield posts
         except UsageCreditsError as error:
             refusal = error
