@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from usage_credits.ledger.check import Check
+from usage_credits.ledger.invariants.check import Check
 
 PAYMENT_CHECKS = (
     Check(

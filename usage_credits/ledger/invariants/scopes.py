@@ -6,7 +6,7 @@ wildcards, and how texts are joined or searched has another name on each.
 
 from __future__ import annotations
 
-from usage_credits.ledger.check import Check
+from usage_credits.ledger.invariants.check import Check
 
 SCOPE_CHECKS = (
     # An expiry, a reversal of that very credit and what takes back an award of its own fulfillment go by no scope.

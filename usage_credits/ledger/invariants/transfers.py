@@ -1,8 +1,8 @@
-"""The invariants of transfers and reversals as SQL; see `invariants`."""
+"""The invariants of transfers and reversals, as SQL; see `usage_credits.ledger.invariants`."""
 
 from __future__ import annotations
 
-from usage_credits.ledger.check import Check
+from usage_credits.ledger.invariants.check import Check
 
 TRANSFER_CHECKS = (
     # What a payment awarded may be less by then than what is left of one of its rows: fulfillments are checked apart.
