@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import router
 
-from usage_credits.dsl.categories import EXPIRATION
 from usage_credits.exceptions import InsufficientCredits
 from usage_credits.ledger import statements
 from usage_credits.ledger.entries import DebitEntry
 from usage_credits.ledger.events import announce, announce_posted
-from usage_credits.models import Allocation, HeldLot, Hold, Lot, Transaction, Wallet
+from usage_credits.models import HeldLot, Hold, Lot, Transaction, Wallet
 
 if TYPE_CHECKING:
     from usage_credits.ledger.posting import Posting
@@ -68,13 +67,8 @@ class Holds:
         self._post.caps.check(hold.attributed_to, hold.amount)
         if hold.amount > available:
             raise InsufficientCredits(available, hold.amount)
-        left = hold.amount
-        for lot in payers:
-            taken = min(left, lot.remaining)
-            if taken:
-                self.new_parts.append(HeldLot(hold=hold, lot=lot, amount=taken))
-                self._post.change(lot, -taken)
-                left -= taken
+        for lot, kept in self._post.draw(payers, hold.amount):
+            self.new_parts.append(HeldLot(hold=hold, lot=lot, amount=kept))
         self.total += hold.amount
         self.new.append(hold)
         self._tell("hold_placed", hold, hold.amount)
@@ -93,20 +87,9 @@ class Holds:
             self._post.caps.check(entry.attributed_to, more)
         if more > available:
             raise InsufficientCredits(kept + available, entry.amount)
-        row = self._post._row(
-            -entry.amount,
-            category=entry.category,
-            metadata=entry.metadata,
-            idempotency_key=entry.idempotency_key,
-            attributed_to=entry.attributed_to,
-            operation=entry.operation,
-            hold=hold,
-        )
+        row = self._post.add_debit(entry, hold=hold)
         self._pay(row, parts, entry.amount - more)
-        for lot in payers:
-            paid = min(more, lot.remaining)
-            more -= self._post._allocate(row, lot, paid) if paid else 0
-        self._post.caps.count(row)
+        self._post.take(row, payers, more)
         hold.captured += entry.amount
         self.changed[hold.pk] = hold
         self._tell("hold_captured", hold, entry.amount, transaction=row)
@@ -130,8 +113,7 @@ class Holds:
             lot = known.get(part.lot_id, part.lot)
             self._post.change(lot, part.amount)
             if lot.expires_at is not None and lot.expires_at <= self._post.now:
-                row = self._post._row(-part.amount, category=EXPIRATION, hold=hold)
-                self._post._allocate(row, lot, part.amount)
+                self._post.expire(lot, part.amount, hold=hold)
             else:
                 returned.append(lot)
                 if lot.pk not in listed:
@@ -162,9 +144,7 @@ class Holds:
                 part.amount -= paid
                 amount -= paid
                 self.parts[part.pk] = part
-                self._post.allocations.append(
-                    Allocation(wallet=self._post.wallet, debit=row, lot=part.lot, amount=paid)
-                )
+                self._post.allocate(row, part.lot, paid)
 
     def _tell(self, event: str, hold: Hold, amount: int, **fields: Any) -> None:
         facts = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 from bisect import insort
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +18,7 @@ from usage_credits.ledger.claims import Claims
 from usage_credits.ledger.debts import Debts
 from usage_credits.ledger.entries import CreditEntry, DebitEntry
 from usage_credits.ledger.held import Holds
-from usage_credits.models import Allocation, HeldLot, KeyAlias, Lot, Transaction, Wallet
+from usage_credits.models import Allocation, HeldLot, Hold, KeyAlias, Lot, Transaction, Wallet
 from usage_credits.values import MAX_AMOUNT
 
 
@@ -49,7 +49,7 @@ class Posting:
         lots: list[Lot] = []
         for lot in self._open_lots:
             if lot.expires_at is not None and lot.expires_at <= self.now:
-                self._expire(lot)
+                self.expire(lot, lot.remaining)
             else:
                 lots.append(lot)
         self.holds.end_overdue(lots)
@@ -99,7 +99,7 @@ class Posting:
             return self.credit(entry)
         self.book_expired()
         lot = self._stock_up(entry)
-        self._expire(lot)
+        self.expire(lot, lot.remaining)
         return lot.transaction
 
     def _stock_up(self, entry: CreditEntry) -> Lot:
@@ -141,6 +141,13 @@ class Posting:
         if entry.amount > available and not allow_negative:
             raise InsufficientCredits(available, entry.amount)
         overdraft = max(entry.amount - sum(lot.remaining for lot in payers), 0)
+        row = self.add_debit(entry, overdraft=overdraft)
+        self.take(row, payers, entry.amount - overdraft)
+        self.debts.add(row, overdraft)
+        return row
+
+    def add_debit(self, entry: DebitEntry, *, overdraft: int = 0, hold: Hold | None = None) -> Transaction:
+        """Append the row of a debit, to be paid by what the caller allocates, and count it under its key's caps."""
         row = self._row(
             -entry.amount,
             category=entry.category,
@@ -152,14 +159,24 @@ class Posting:
             transfer=entry.transfer,
             reverses=entry.reverses,
             overdraft=overdraft,
+            hold=hold,
         )
-        left = entry.amount - overdraft
-        for lot in payers:
-            if left and lot.remaining:
-                left -= self._allocate(row, lot, min(left, lot.remaining))
-        self.debts.add(row, overdraft)
         self.caps.count(row)
         return row
+
+    def take(self, debit: Transaction, payers: Iterable[Lot], amount: int) -> None:
+        """Let `payers` pay `amount` of a debit, each what it has left, in the order given."""
+        for lot, paid in self.draw(payers, amount):
+            self.allocate(debit, lot, paid)
+
+    def draw(self, lots: Iterable[Lot], amount: int) -> Iterator[tuple[Lot, int]]:
+        """Draw `amount` from `lots`, each what it has left, in the order given; yield what each of them gave."""
+        for lot in lots:
+            drawn = min(amount, lot.remaining)
+            if drawn:
+                self.change(lot, -drawn)
+                amount -= drawn
+                yield lot, drawn
 
     def alias(self, row: Transaction, key: str) -> None:
         """Append `key` as another key under which `row` is found."""
@@ -169,21 +186,21 @@ class Posting:
         for claim in self.claims.open:
             paid = min(claim.open_amount, lot.remaining)
             if paid:
-                self._allocate(self._row(-paid, **self.claims.pay(claim, paid, self.now)), lot, paid)
+                self.take(self._row(-paid, **self.claims.pay(claim, paid, self.now)), [lot], paid)
 
     def settle_debts(self, lots: Iterable[Lot]) -> None:
         """Let what is left of `lots` settle the wallet's debts, oldest first, each lot what it may pay for."""
         for lot in lots if self.debts.total else ():
             for debit, paid in self.debts.settle(lot):
-                self._allocate(debit, lot, paid)
+                self.take(debit, [lot], paid)
 
-    def _expire(self, lot: Lot) -> None:
-        self._allocate(self._row(-lot.remaining, category=EXPIRATION), lot, lot.remaining)
+    def expire(self, lot: Lot, amount: int, *, hold: Hold | None = None) -> None:
+        """Append the row that books the end of `amount` of a lot; `hold` is what had kept it."""
+        self.take(self._row(-amount, category=EXPIRATION, hold=hold), [lot], amount)
 
-    def _allocate(self, debit: Transaction, lot: Lot, amount: int) -> int:
-        self.change(lot, -amount)
+    def allocate(self, debit: Transaction, lot: Lot, amount: int) -> None:
+        """Append that `lot` pays `amount` of a debit; what remains of it stays, as for what a hold had kept."""
         self.allocations.append(Allocation(wallet=self.wallet, debit=debit, lot=lot, amount=amount))
-        return amount
 
     def change(self, lot: Lot, amount: int) -> None:
         """Add the signed `amount` to what remains of `lot`."""
