@@ -13,9 +13,8 @@ from usage_credits.dsl.categories import CREDIT_DEDUCTED
 from usage_credits.exceptions import InsufficientCredits, UsageCreditsError, WalletNotFound
 from usage_credits.ledger.debits import debit_entry
 from usage_credits.ledger.entries import DebitEntry
-from usage_credits.ledger.held import overdue_parts
+from usage_credits.ledger.journal import draft
 from usage_credits.ledger.keys import check_key
-from usage_credits.ledger.posting import Posting
 from usage_credits.models import Lot, Wallet
 
 
@@ -75,10 +74,8 @@ def dry_run(wallet: Wallet, price: int, operation: str | None, attributed_to: st
     Raises InvalidValue for what cannot be a key.
     """
     key = check_key(attributed_to, "attributed_to")
-    now = timezone.now()
-    lots = Lot.objects.using(wallet._state.db).filter(wallet=wallet).in_spending_order().open()
     # The very posting that a debit would be; it is written by nobody.
-    post = Posting(wallet, now, lots, overdue_parts([wallet], now))
+    post = draft(wallet, timezone.now(), takes=True, using=wallet._state.db or router.db_for_read(Wallet))
     refused: UsageCreditsError | None = None
     shares: tuple[LotShare, ...] = ()
     if price:
@@ -109,7 +106,7 @@ def dry_run_without_wallet(initial_balance: int, price: int, attributed_to: str 
 
 
 def _expires_next(lots: list[Lot]) -> Expiring | None:
-    left = [(lot.expires_at, lot.remaining) for lot in lots if lot.remaining and lot.expires_at is not None]
+    left = [(lot.expires_at, lot.remaining) for lot in lots if lot.expires_at is not None]
     if not left:
         return None
     soonest = min(expires_at for expires_at, _ in left)

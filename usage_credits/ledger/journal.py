@@ -7,6 +7,7 @@ nothing.
 
 from __future__ import annotations
 
+import datetime
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -44,11 +45,9 @@ def postings(wallets: Sequence[Wallet], *, taking: int) -> Iterator[list[Posting
         try:
             locked = _lock(wallets, using)
             now = timezone.now()
-            posts = []
-            for number, wallet in enumerate(locked):
-                lots = Lot.objects.using(using).filter(wallet=wallet).in_spending_order()
-                known = lots.open() if number < taking else lots.expired(now)
-                posts.append(Posting(wallet, now, known, overdue_parts([wallet], now)))
+            posts = [
+                draft(wallet, now, takes=number < taking, using=using) for number, wallet in enumerate(locked)
+            ]
             yield posts
         except UsageCreditsError as error:
             refusal = error
@@ -56,6 +55,12 @@ def postings(wallets: Sequence[Wallet], *, taking: int) -> Iterator[list[Posting
             write(posts, using)
     if refusal is not None:
         raise refusal
+
+
+def draft(wallet: Wallet, now: datetime.datetime, *, takes: bool, using: str) -> Posting:
+    """Return a posting to a wallet as it was read; only who has locked that may `write` it. See `posting`."""
+    lots = Lot.objects.using(using).filter(wallet=wallet).in_spending_order()
+    return Posting(wallet, now, lots.open() if takes else lots.expired(now), overdue_parts([wallet], now))
 
 
 def lock_all(
