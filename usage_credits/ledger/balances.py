@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from usage_credits.exceptions import WalletNotFound
 from usage_credits.models import Allocation, HeldLot, Lot, Transaction, Wallet
+from usage_credits.models.lot import in_scope
 from usage_credits.values import check_moment, check_operation
 
 
@@ -52,14 +53,14 @@ def available_for_in(wallets: QuerySet[Wallet], operation: str | None) -> int | 
     """Return what the only wallet of `wallets` can spend on `operation`, None where there is none. One statement."""
     is_current = Q(lots__expires_at__isnull=True) | Q(lots__expires_at__gt=timezone.now())
     stocked = wallets.annotate(open=FilteredRelation("lots", condition=Q(lots__is_open=True) & is_current))
-    stock = stocked.order_by().values_list("debt", "open__scope").annotate(left=Sum("open__remaining"))
-    available: int | None = None
-    payable = left_of_all = 0
-    for debt, scope, left in stock:
-        left_of_all += left or 0
-        payable += (left or 0) if scope is None or operation in scope else 0
-        available = max(min(payable, left_of_all - debt), 0)
-    return available
+    found = stocked.order_by().values_list("debt", "open__scope").annotate(left=Sum("open__remaining"))
+    rows = [(debt, scope, left or 0) for debt, scope, left in found]
+    if not rows:
+        return None
+    stock = sum(left for _debt, _scope, left in rows)
+    payable = sum(left for _debt, scope, left in rows if in_scope(scope, operation))
+    debt: int = rows[0][0]
+    return max(min(payable, stock - debt), 0)
 
 
 def available_in(wallets: QuerySet[Wallet]) -> int | None:

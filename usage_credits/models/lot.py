@@ -83,4 +83,9 @@ class Lot(models.Model):
 
     def pays_for(self, operation: str | None) -> bool:
         """Tell whether a debit for `operation`, None for one that charges none, may take from this lot."""
-        return self.scope is None or operation in self.scope
+        return in_scope(self.scope, operation)
+
+
+def in_scope(scope: tuple[str, ...] | None, operation: str | None) -> bool:
+    """Tell whether credits of `scope` may pay for `operation`."""
+    return scope is None or operation in scope
