@@ -47,21 +47,20 @@ def left_of(cap: SpendingCap) -> int:
 
 
 def with_held(caps: QuerySet[SpendingCap], now: datetime.datetime) -> QuerySet[SpendingCap]:
-    """Annotate caps with `kept`, what open holds of their keys keep, for `bring_to`."""
+    """Annotate caps with `held`, what open holds of their keys keep."""
     holds = Hold.objects.filter(wallet=OuterRef("wallet"), is_open=True, expires_at__gt=now)
     kept = holds.filter(attributed_to=OuterRef("attributed_to")).order_by().values("wallet")
     total = Subquery(kept.values(kept=Sum(F("amount") - F("captured"))), output_field=BigIntegerField())
-    annotated: Any = caps.annotate(kept=Coalesce(total, 0))
+    annotated: Any = caps.annotate(**{"held": Coalesce(total, 0)})
     return cast("QuerySet[SpendingCap]", annotated)
 
 
-def bring_to(cap: Any, now: datetime.datetime) -> SpendingCap:
-    """Let a cap that was read `with_held` stand as it does at `now`, in memory, and return it."""
-    cap.held = cap.kept
+def bring_to(cap: SpendingCap, now: datetime.datetime) -> SpendingCap:
+    """Let a cap stand in its window of `now`, in memory, and return it."""
     begun = window_at(cap.every, now)
     if begun > cap.window_start:
         cap.window_start, cap.spent, cap.counts_from = begun, 0, NOT_POSTED
-    return cast("SpendingCap", cap)
+    return cap
 
 
 def caps_at(caps: QuerySet[SpendingCap], now: datetime.datetime) -> list[SpendingCap]:
@@ -112,6 +111,7 @@ class Caps:
         for cap in self._of(debit.attributed_to):
             if NOT_POSTED < cap.counts_from <= debit.pk:
                 cap.spent += debit.amount
+            # Also where a new window has begun: in the stored one the ledger now shows that the key spent less.
             self.changed[cap.pk] = cap
 
     def _of(self, key: str | None) -> list[SpendingCap]:
