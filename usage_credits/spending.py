@@ -28,8 +28,9 @@ def operation_named(name: object) -> Operation:
     catalogue = conf.current().catalogue
     operation = catalogue.operation(name)
     if operation is None:
-        known = ", ".join(catalogue.operation_names) or "none is defined"
-        raise InvalidOperation(f"There is no operation {name!r}; known operations: {known}.")
+        raise InvalidOperation(
+            f"There is no operation {name!r}; known operations: {catalogue.known_operations}."
+        )
     return operation
 
 

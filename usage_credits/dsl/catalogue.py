@@ -46,8 +46,7 @@ class Catalogue:
 
         Raises InvalidValue, whose field is the settings key, for a value of another kind, a name defined
         twice, a scope with an operation that there is not, a price id in two plans and a plan's period below
-        `minimum_period`. Logs a warning for each
-        expiring plan whose period is shorter than `grace`.
+        `minimum_period`. Logs a warning for each expiring plan whose period is shorter than `grace`.
         """
         catalogue = cls(
             _checked(operations, Operation, "OPERATIONS"),
@@ -71,8 +70,13 @@ class Catalogue:
 
     @property
     def operation_names(self) -> tuple[str, ...]:
-        """Return the names of all operations, for error messages and listings."""
+        """Return the names of all operations."""
         return tuple(self._operations)
+
+    @property
+    def known_operations(self) -> str:
+        """Return what an error message says of them."""
+        return ", ".join(self._operations) or "none is defined"
 
     def operation(self, name: object) -> Operation | None:
         """Return the operation of a name (str or Enum), or None."""
@@ -84,9 +88,9 @@ class Catalogue:
         """Raise InvalidValue for a scope with an operation that is not defined."""
         for name in scope or ():
             if name not in self._operations:
-                known = ", ".join(self._operations) or "none is defined"
                 raise InvalidValue(
-                    field, f"there is no operation {name!r} for {owner}; known operations: {known}."
+                    field,
+                    f"there is no operation {name!r} for {owner}; known operations: {self.known_operations}.",
                 )
 
     def pack(self, name: object) -> CreditPack | None:
