@@ -39,7 +39,7 @@ SPENT = Q(root_amount__lt=0) & ~_OTHERS
 """Each row of `figures` is of exactly one of these five."""
 
 
-def scope(
+def wallets_to_report(
     *, owner: models.Model | None = None, wallet: Wallet | None = None, asset: str | None = None
 ) -> QuerySet[Wallet]:
     """Return one wallet, an owner's wallet of `asset`, or all wallets of it; by default the default asset.

@@ -8,7 +8,15 @@ from django.db import models
 from django.db.models import Q, Sum
 from django.utils import timezone
 
-from usage_credits.ledger.figures import EXPIRED, ISSUED, REFUNDED, SPENT, TRANSFERRED, figures, scope
+from usage_credits.ledger.figures import (
+    EXPIRED,
+    ISSUED,
+    REFUNDED,
+    SPENT,
+    TRANSFERRED,
+    figures,
+    wallets_to_report,
+)
 from usage_credits.models import Lot, Wallet
 from usage_credits.twins import twin
 
@@ -41,7 +49,7 @@ def ledger_stats(
 
     Two statements, summed up by the database; for all wallets they read the whole ledger. Raises InvalidValue.
     """
-    wallets = scope(owner=owner, wallet=wallet, asset=asset)
+    wallets = wallets_to_report(owner=owner, wallet=wallet, asset=asset)
     kinds = {
         "issued": ISSUED,
         "spent": SPENT,
