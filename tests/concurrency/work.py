@@ -21,19 +21,21 @@ from usage_credits.ledger.batches import DebitItem
 from usage_credits.models import Transaction, Transfer, Wallet
 
 
+def outcome_of(call: Callable[[], object], done: str, refusal: type[Exception] = InsufficientCredits) -> str:
+    """Call it; answer `done`, "refused", or the name of any other error."""
+    try:
+        call()
+    except refusal:
+        return "refused"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return done
+
+
 def debit_repeatedly(wallet_id: int, times: int, amount: int) -> list[str]:
     """Debit `times` times; answer "paid" or "refused" for each, or the name of any other error."""
     wallet = Wallet.objects.get(pk=wallet_id)
-    outcomes = []
-    for _ in range(times):
-        try:
-            wallet.debit(amount)
-            outcomes.append("paid")
-        except InsufficientCredits:
-            outcomes.append("refused")
-        except Exception as error:
-            outcomes.append(f"{type(error).__name__}: {error}")
-    return outcomes
+    return [outcome_of(lambda: wallet.debit(amount), "paid") for _ in range(times)]
 
 
 def credit_repeatedly(wallet_id: int, times: int, amount: int) -> int:
@@ -75,16 +77,7 @@ def debit_many_under_keys(wallet_id: int, keys: list[str], mode: Any) -> list[tu
 
 def transfer_repeatedly(from_id: int, to_id: int, times: int, amount: int) -> list[str]:
     sender, receiver = Wallet.objects.get(pk=from_id), Wallet.objects.get(pk=to_id)
-    outcomes = []
-    for _ in range(times):
-        try:
-            sender.transfer_to(receiver, amount)
-            outcomes.append("moved")
-        except InsufficientCredits:
-            outcomes.append("refused")
-        except Exception as error:
-            outcomes.append(f"{type(error).__name__}: {error}")
-    return outcomes
+    return [outcome_of(lambda: sender.transfer_to(receiver, amount), "moved") for _ in range(times)]
 
 
 def transfer_under_one_key(from_id: int, to_id: int, key: str) -> tuple[int, bool]:
@@ -116,27 +109,16 @@ def move_about(wallet_id: int, other_id: int, times: int, seed: int) -> list[str
     """Hold, charge, transfer and reverse at random; answer what was raised besides refusals."""
     chance = random.Random(seed)
     wallet, other = Wallet.objects.get(pk=wallet_id), Wallet.objects.get(pk=other_id)
-    errors = []
-    for _ in range(times):
-        try:
-            chance.choice(MOVES)(wallet, other, chance.randint(1, 25))
-        except InsufficientCredits:
-            continue
-        except Exception as error:
-            errors.append(f"{type(error).__name__}: {error}")
-    return errors
+    outcomes = [
+        outcome_of(lambda: chance.choice(MOVES)(wallet, other, chance.randint(1, 25)), "moved")
+        for _ in range(times)
+    ]
+    return [outcome for outcome in outcomes if outcome not in {"moved", "refused"}]
 
 
 def spend_repeatedly(user_id: int, times: int) -> list[str]:
     user = get_user_model().objects.get(pk=user_id)
-    outcomes = []
-    for _ in range(times):
-        try:
-            user.spend_credits_on("report")
-            outcomes.append("paid")
-        except InsufficientCredits:
-            outcomes.append("refused")
-    return outcomes
+    return [outcome_of(lambda: user.spend_credits_on("report"), "paid") for _ in range(times)]
 
 
 def fulfill(batch_size: int) -> Fulfilled:
@@ -209,37 +191,20 @@ def hold_repeatedly(wallet_id: int, times: int, amount: int) -> int:
 def spend_under_a_cap(wallet_id: int, key: str, times: int, amount: int) -> list[str]:
     """Spend as `key`, by turns by a debit, by a hold that is captured, and by one that is given back."""
     wallet = Wallet.objects.get(pk=wallet_id)
-    outcomes = []
-    for number in range(times):
-        try:
-            if number % 3 == 0:
-                wallet.debit(amount, attributed_to=key)
-            else:
-                held = wallet.hold(amount, attributed_to=key)
-                if number % 3 == 2:
-                    held.release()
-                    continue
-                held.capture()
-            outcomes.append("paid")
-        except CapExceeded:
-            outcomes.append("refused")
-        except Exception as error:
-            outcomes.append(f"{type(error).__name__}: {error}")
-    return outcomes
+    ways: list[tuple[Callable[[], object], str]] = [
+        (lambda: wallet.debit(amount, attributed_to=key), "paid"),
+        (lambda: wallet.hold(amount, attributed_to=key).capture(), "paid"),
+        (lambda: wallet.hold(amount, attributed_to=key).release(), "given back"),
+    ]
+    outcomes = [outcome_of(*ways[number % 3], CapExceeded) for number in range(times)]
+    return [outcome for outcome in outcomes if outcome != "given back"]
 
 
 def debit_under_a_cap(wallet_id: int, key: str, times: int, amount: int) -> list[str]:
     wallet = Wallet.objects.get(pk=wallet_id)
-    outcomes = []
-    for _ in range(times):
-        try:
-            wallet.debit(amount, attributed_to=key)
-            outcomes.append("paid")
-        except CapExceeded:
-            outcomes.append("refused")
-        except Exception as error:
-            outcomes.append(f"{type(error).__name__}: {error}")
-    return outcomes
+    return [
+        outcome_of(lambda: wallet.debit(amount, attributed_to=key), "paid", CapExceeded) for _ in range(times)
+    ]
 
 
 def set_caps(wallet_id: int, key: str, times: int) -> list[int]:
