@@ -59,8 +59,8 @@ def postings(wallets: Sequence[Wallet], *, taking: int) -> Iterator[list[Posting
 
 def draft(wallet: Wallet, now: datetime.datetime, *, takes: bool, using: str) -> Posting:
     """Return a posting to a wallet as it was read; only who has locked that may `write` it. See `posting`."""
-    lots = Lot.objects.using(using).filter(wallet=wallet).in_spending_order()
-    return Posting(wallet, now, lots.open() if takes else lots.expired(now), overdue_parts([wallet], now))
+    lots = statements.open_lots(wallet, using) if takes else statements.expired_lots(wallet, now, using)
+    return Posting(wallet, now, lots, overdue_parts([wallet], now))
 
 
 def lock_all(

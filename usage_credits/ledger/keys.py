@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from django.db.models import F
+from django.db import router
+from django.db.models import F, QuerySet
 
 from usage_credits.exceptions import IdempotencyConflict, InvalidValue
 from usage_credits.ledger import statements
+from usage_credits.ledger.compiled import CompiledQuery
 from usage_credits.ledger.entries import CreditEntry, DebitEntry
 from usage_credits.ledger.posting import Posting
 from usage_credits.models import KeyAlias, Transaction, Wallet
@@ -83,11 +86,21 @@ def wallets_that_used(key: str | None, wallets: list[int], using: str) -> set[in
     return set(own.values_list("wallet", flat=True).union(aliased.values_list("wallet", flat=True)))
 
 
-def _used(wallet: Wallet, keys: list[str]) -> dict[str, Transaction]:
-    """Return which of `keys` were used in the wallet, as a row's own key or as an alias, and for which row."""
-    rows = Transaction.objects.using(wallet._state.db)
+def _rows_that_used(using: str, wallet: Any, *keys: Any) -> QuerySet[Transaction]:
+    rows = Transaction.objects.using(using)
     own = rows.filter(wallet=wallet, idempotency_key__in=keys).annotate(used_key=F("idempotency_key"))
     aliased = rows.filter(key_aliases__wallet=wallet, key_aliases__key__in=keys).annotate(
         used_key=F("key_aliases__key")
     )
-    return {getattr(row, "used_key"): row for row in own.union(aliased, all=True)}  # noqa: B009 - an annotation
+    return own.union(aliased, all=True)
+
+
+_USED = CompiledQuery(
+    _rows_that_used, Wallet._meta.get_field("id"), Transaction._meta.get_field("idempotency_key")
+)
+
+
+def _used(wallet: Wallet, keys: list[str]) -> dict[str, Transaction]:
+    """Return which of `keys` were used in the wallet, as a row's own key or as an alias, and for which row."""
+    using = wallet._state.db or router.db_for_write(Wallet)
+    return {getattr(row, "used_key"): row for row in _USED(using, wallet.pk, *keys)}  # noqa: B009 - an annotation

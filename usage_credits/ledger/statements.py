@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import datetime
+from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Case, Value, When
 
+from usage_credits.ledger.compiled import CompiledQuery
 from usage_credits.models import Debt, Lot, Wallet
 
 MAX_PARAMETERS = 30_000
@@ -24,15 +26,44 @@ def lock_wallets(pks: Collection[int], using: str, *, skip_locked: bool = False)
     """
     features = connections[using].features
     if features.has_select_for_update:
-        locking = Wallet.objects.using(using).select_for_update(
-            no_key=features.has_select_for_no_key_update,
-            skip_locked=skip_locked and features.has_select_for_update_skip_locked,
-        )
-        return list(locking.filter(pk__in=pks).order_by("pk"))
+        if skip_locked and features.has_select_for_update_skip_locked:
+            return list(_locking(using, skip_locked=True).filter(pk__in=pks).order_by("pk"))
+        return _LOCKED(using, *pks)
     table = connections[using].ops.quote_name(Wallet._meta.db_table)
     marks = ", ".join(["%s"] * len(pks))
     sql = f"UPDATE {table} SET asset = asset WHERE id IN ({marks}) RETURNING *"  # noqa: S608 - our own table's name
     return sorted(Wallet.objects.using(using).raw(sql, list(pks)), key=lambda wallet: wallet.pk)
+
+
+def _locking(using: str, *, skip_locked: bool = False) -> models.QuerySet[Wallet]:
+    no_key = connections[using].features.has_select_for_no_key_update
+    return Wallet.objects.using(using).select_for_update(no_key=no_key, skip_locked=skip_locked)
+
+
+_LOCKED = CompiledQuery(
+    lambda using, *pks: _locking(using).filter(pk__in=pks).order_by("pk"), Wallet._meta.get_field("id")
+)
+_OPEN_LOTS = CompiledQuery(
+    lambda using, wallet: Lot.objects.using(using).filter(wallet=wallet).in_spending_order().open(),
+    Wallet._meta.get_field("id"),
+)
+_EXPIRED_LOTS = CompiledQuery(
+    lambda using, wallet, now: (
+        Lot.objects.using(using).filter(wallet=wallet).in_spending_order().expired(now)
+    ),
+    Wallet._meta.get_field("id"),
+    Lot._meta.get_field("expires_at"),
+)
+
+
+def open_lots(wallet: Wallet, using: str) -> Iterator[Lot]:
+    """Yield the wallet's open lots in spending order, read when the first is asked for."""
+    yield from _OPEN_LOTS(using, wallet.pk)
+
+
+def expired_lots(wallet: Wallet, now: datetime.datetime, using: str) -> Iterator[Lot]:
+    """Yield the wallet's open lots that have expired, in spending order, read when the first is asked for."""
+    yield from _EXPIRED_LOTS(using, wallet.pk, now)
 
 
 def insert(rows: Sequence[models.Model], using: str) -> None:
@@ -44,27 +75,37 @@ def insert(rows: Sequence[models.Model], using: str) -> None:
     if not rows:
         return
     connection = connections[using]
-    meta = rows[0]._meta
-    quote = connection.ops.quote_name
-    columns = [column for column in meta.local_concrete_fields if not column.primary_key]
-    names = ", ".join(quote(str(column.column)) for column in columns)
-    values = f"({', '.join(['%s'] * len(columns))})"
+    model = type(rows[0])
+    columns = _columns(model)
     size = MAX_PARAMETERS // len(columns)
     for start in range(0, len(rows), size):
         batch = rows[start : start + size]
-        sql = (
-            f"INSERT INTO {quote(meta.db_table)} ({names}) "  # noqa: S608 - names come from the model
-            f"VALUES {', '.join([values] * len(batch))} RETURNING {quote(str(meta.pk.column))}"
-        )
         parameters = [
             column.get_db_prep_save(_value(row, column), connection) for row in batch for column in columns
         ]
         with connection.cursor() as cursor:
-            cursor.execute(sql, parameters)
+            cursor.execute(_insert_sql(model, len(batch), using), parameters)
             for row, (pk,) in zip(batch, cursor.fetchall(), strict=True):
                 row.pk = pk
                 row._state.adding = False
                 row._state.db = using
+
+
+@lru_cache
+def _columns(model: type[models.Model]) -> list[models.Field[Any, Any]]:
+    return [column for column in model._meta.local_concrete_fields if not column.primary_key]
+
+
+@lru_cache(maxsize=256)
+def _insert_sql(model: type[models.Model], rows: int, using: str) -> str:
+    quote = connections[using].ops.quote_name
+    columns = _columns(model)
+    values = f"({', '.join(['%s'] * len(columns))})"
+    return (
+        f"INSERT INTO {quote(model._meta.db_table)} "  # noqa: S608 - names come from the model
+        f"({', '.join(quote(str(column.column)) for column in columns)}) "
+        f"VALUES {', '.join([values] * rows)} RETURNING {quote(str(model._meta.pk.column))}"
+    )
 
 
 def _value(row: models.Model, column: models.Field[Any, Any]) -> Any:
@@ -77,13 +118,8 @@ def _value(row: models.Model, column: models.Field[Any, Any]) -> Any:
 
 
 def update_lots(lots: Sequence[Lot], using: str) -> None:
-    """Store what is left of the lots; of those that one debit used, all but one are used up."""
-    for start in range(0, len(lots), MAX_PARAMETERS // 4):
-        batch = lots[start : start + MAX_PARAMETERS // 4]
-        left = {lot.pk: lot.remaining for lot in batch if lot.remaining}
-        Lot.objects.using(using).filter(pk__in=[lot.pk for lot in batch]).update(
-            remaining=_by_key(left, default=0), is_open=Case(When(pk__in=left, then=True), default=False)
-        )
+    """Store what is left of the lots."""
+    update(lots, ["remaining", "is_open"], using)
 
 
 def update_claims(claims: Sequence[Debt], using: str) -> None:
@@ -104,36 +140,44 @@ def update(rows: Sequence[models.Model], names: Sequence[str], using: str) -> No
     if not rows or not names:
         return
     connection = connections[using]
-    meta = rows[0]._meta
-    columns = [column for column in meta.local_concrete_fields if column.name in names]
+    model = type(rows[0])
+    columns = [column for column in _columns(model) if column.name in names]
     size = MAX_PARAMETERS // (2 * len(columns) + 1)
     for start in range(0, len(rows), size):
         batch = rows[start : start + size]
-        pks = [row.pk for row in batch]
-        settings = ", ".join(_setting(column, len(batch), connection) for column in columns)
-        sql = (
-            f"UPDATE {connection.ops.quote_name(meta.db_table)} SET {settings} "  # noqa: S608 - names of the model
-            f"WHERE id IN ({', '.join(['%s'] * len(batch))})"
-        )
         values = [
             value
             for column in columns
             for row in batch
-            for value in (row.pk, column.get_db_prep_save(getattr(row, column.attname), connection))
+            for value in _keyed(
+                row, column.get_db_prep_save(getattr(row, column.attname), connection), len(batch)
+            )
         ]
+        sql = _update_sql(model, tuple(column.name for column in columns), len(batch), using)
         with connection.cursor() as cursor:
-            cursor.execute(sql, [*values, *pks])
+            cursor.execute(sql, [*values, *(row.pk for row in batch)])
+
+
+@lru_cache(maxsize=256)
+def _update_sql(model: type[models.Model], names: tuple[str, ...], rows: int, using: str) -> str:
+    connection = connections[using]
+    columns = [column for column in _columns(model) if column.name in names]
+    settings = ", ".join(_setting(column, rows, connection) for column in columns)
+    return (
+        f"UPDATE {connection.ops.quote_name(model._meta.db_table)} SET {settings} "  # noqa: S608 - names of the model
+        f"WHERE id IN ({', '.join(['%s'] * rows)})"
+    )
+
+
+def _keyed(row: models.Model, value: Any, rows: int) -> tuple[Any, ...]:
+    return (value,) if rows == 1 else (row.pk, value)
 
 
 def _setting(column: models.Field[Any, Any], rows: int, connection: BaseDatabaseWrapper) -> str:
+    if rows == 1:
+        return f"{connection.ops.quote_name(str(column.column))} = %s"
     value = f"CASE id {' '.join(['WHEN %s THEN %s'] * rows)} END"
     if connection.features.requires_casted_case_in_updates:
         # A branch of nothing but NULL says no type.
         value = f"CAST({value} AS {column.cast_db_type(connection)})"
     return f"{connection.ops.quote_name(str(column.column))} = {value}"
-
-
-def _by_key(values: dict[int, int], default: Any) -> Any:
-    """Return the expression that gives each row the value kept under its primary key."""
-    whens = [When(pk=pk, then=Value(value)) for pk, value in values.items()]
-    return Case(*whens, default=default, output_field=models.BigIntegerField()) if whens else default
