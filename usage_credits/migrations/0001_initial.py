@@ -525,7 +525,10 @@ class Migration(migrations.Migration):
             model_name="hold",
             name="wallet",
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT, related_name="holds", to="usage_credits.wallet"
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="holds",
+                to="usage_credits.wallet",
             ),
         ),
         migrations.AddField(
@@ -578,6 +581,7 @@ class Migration(migrations.Migration):
                 (
                     "fulfillment",
                     models.ForeignKey(
+                        db_index=False,
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="debts",
@@ -665,6 +669,7 @@ class Migration(migrations.Migration):
                 (
                     "hold",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="held_lots",
                         to="usage_credits.hold",
@@ -876,6 +881,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="transaction",
             index=models.Index(fields=["wallet", "id"], name="usage_credits_history"),
+        ),
+        migrations.AddIndex(
+            model_name="transaction",
+            index=models.Index(fields=["wallet", "created_at"], name="usage_credits_by_date"),
         ),
         migrations.AddIndex(
             model_name="transaction",
