@@ -12,8 +12,10 @@ from django.utils import timezone
 from tests.app.models import User
 from tests.factories import configured, days
 from usage_credits import credits, key_spend, usage_summary, with_credits
+from usage_credits.billing.fulfillment import count_due, fulfill_due
 from usage_credits.billing.grants import start_grant
-from usage_credits.models import Transaction, Wallet
+from usage_credits.ledger.expiry import book_expired, count_expired
+from usage_credits.models import PaymentNotice, Transaction, Wallet
 
 Act = Callable[[], Any]
 
@@ -21,6 +23,8 @@ A_FEW = 150
 """How many rows a statement may look at that needs a few: whatever the history, fewer than there are small wallets."""
 POSTED_SINCE = 2_500
 """Rows that the hot wallet got in two days; a report reads no earlier ones."""
+OPEN_HOLDS = 2_000
+"""How many there are. PostgreSQL may look through them where nearly all holds of one wallet have been closed."""
 
 
 class Call(NamedTuple):
@@ -30,6 +34,12 @@ class Call(NamedTuple):
     """By which indexes it reads, besides primary keys; without the app's prefix and Django's hash."""
     rows: int = A_FEW
     """How many rows each of its statements may look at."""
+
+
+class Job(NamedTuple):
+    act: Act
+    indexes: tuple[str, ...]
+    """As of a call."""
 
 
 def _hold(wallet: Wallet) -> Any:
@@ -85,7 +95,9 @@ WRITES = {
         ("one_cap_per_window", "open_holds"),
     ),
     "credit": Call(_of(lambda wallet: wallet.credit(5, legacy_keys=["a", "b"])), ("open_lots",)),
-    "credit that settles a debt": Call(_after(_overdraw, lambda row: row.wallet.credit(200)), ("overdrafts",)),
+    "credit that settles a debt": Call(
+        _after(_overdraw, lambda row: row.wallet.credit(200)), ("overdrafts",)
+    ),
     "credit that pays a claim": Call(_after(_owe, lambda wallet: wallet.credit(200)), ("debt_wallet_id",)),
     "spend": Call(
         _of(lambda wallet: wallet.owner.spend_credits_on("report", idempotency_key="new")),  # type: ignore[union-attr]
@@ -94,8 +106,8 @@ WRITES = {
     "hold": Call(
         _of(lambda wallet: wallet.hold(5, idempotency_key="new")), ("one_hold_per_key", "open_lots")
     ),
-    "capture": Call(_after(_hold, lambda hold: hold.capture(5)), ("held_once", "open_lots")),
-    "release": Call(_after(_hold, lambda hold: hold.release()), ("held_once",)),
+    "capture": Call(_after(_hold, lambda hold: hold.capture(5)), ("held_once", "open_lots"), OPEN_HOLDS),
+    "release": Call(_after(_hold, lambda hold: hold.release()), ("held_once",), OPEN_HOLDS),
     "transfer": Call(_of(_transfer), ("open_lots",)),
     "reverse a debit": Call(
         _after(lambda wallet: wallet.debit(5), lambda row: row.reverse()),
@@ -106,16 +118,14 @@ WRITES = {
         ("lot_transaction_id_key", "allocation_lot_id"),
     ),
     "reverse a transfer": Call(_after(_transfer, lambda moved: moved.reverse()), ("of_transfer",)),
-    "set_cap": Call(
-        _of(lambda wallet: wallet.set_cap("key 7", 100, every="hour")), ("one_cap_per_window",)
-    ),
+    "set_cap": Call(_of(lambda wallet: wallet.set_cap("key 7", 100, every="hour")), ("one_cap_per_window",)),
     "start_grant": Call(
         _of(lambda wallet: start_grant(wallet.owner, credits(5).every("month"), idempotency_key="new")),  # type: ignore[arg-type]
-        ("source_fulfilled_once",),
+        ("fulfillment_wallet_id",),
     ),
     "delete the owner of an empty wallet": Call(
         lambda wallet: User.objects.create(username="leaver").delete,
-        ("lot_wallet_id", "debt_wallet_id", "transfer_from_wallet_id", "transfer_to_wallet_id"),
+        ("lot_wallet_id", "debt_wallet_id", "fulfillment_wallet_id"),
     ),
 }
 READS = {
@@ -134,7 +144,9 @@ READS = {
     "plan_debit": Call(_of(lambda wallet: wallet.plan_debit(5)), ("open_lots",)),
     "latest rows": Call(_of(lambda wallet: list(wallet.transactions.recent(50))), ()),
     "statement": Call(
-        _of(lambda wallet: wallet.statement(since=ago(days=91), until=ago(days=90))), ("by_date",), POSTED_SINCE
+        _of(lambda wallet: wallet.statement(since=ago(days=91), until=ago(days=90))),
+        ("by_date",),
+        POSTED_SINCE,
     ),
     "usage_summary": Call(
         _of(lambda wallet: usage_summary(wallet.owner, since=ago(hours=25))),  # type: ignore[arg-type]
@@ -144,4 +156,11 @@ READS = {
     "key_spend": Call(
         _of(lambda wallet: key_spend("key 7", wallet=wallet, since=ago(hours=25))), ("by_date",), POSTED_SINCE
     ),
+}
+JOBS = {
+    "count_expired": Job(count_expired, ("lots_to_expire", "holds_to_end")),
+    "book_expired": Job(lambda: list(book_expired(batch_size=20)), ("open_lots", "open_holds")),
+    "count_due": Job(count_due, ("due",)),
+    "fulfill_due": Job(lambda: list(fulfill_due(batch_size=20)), ("due", "one_award_per_date", "stopping")),
+    "notices": Job(lambda: list(PaymentNotice.objects.unresolved()), ("open_notices",)),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +55,7 @@ def explained() -> Iterator[list[Statement]]:
     statements: list[Statement] = []
 
     def explain(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.startswith(VERBS) and PREFIX in sql:
+        if sql.lstrip().startswith(VERBS) and PREFIX in sql:
             statements.append(_explain(sql, params))
         return execute(sql, params, many, context)
 
@@ -66,6 +66,11 @@ def explained() -> Iterator[list[Statement]]:
 def short_name(index: str) -> str:
     """Return an index's name without the app's prefix and the hash that Django puts behind names of its own."""
     return HASH.sub("", index.removeprefix(PREFIX))
+
+
+def indexes_of(statements: Iterable[Statement]) -> set[str]:
+    """Return the short names of all indexes by which the statements read."""
+    return {index for statement in statements for scan in statement.scans for index in scan.indexes}
 
 
 def _explain(sql: str, params: Any) -> Statement:
@@ -102,4 +107,5 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _rows(node: dict[str, Any]) -> int:
     seen = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck")
-    return round(sum(node.get(name, 0) for name in seen) * node["Actual Loops"])
+    rows: float = sum(node.get(name, 0) for name in seen) * node["Actual Loops"]
+    return round(rows)

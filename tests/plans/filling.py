@@ -83,7 +83,8 @@ SELECT p.wallet_id, CASE step WHEN 0 THEN %(round)s - 1 ELSE -1 END,
        %(amount)s * %(lots)s + CASE step WHEN 0 THEN 0 ELSE %(round)s - step END,
        %(amount)s * %(lots)s + %(round)s - 1 - step, 0, '{"cost": 1}', moment,
        CASE step WHEN 0 THEN moment + interval '100 days' END,
-       CASE WHEN mod(n, 2) = 1 THEN 'job ' || n END, CASE WHEN step > 0 THEN 'key ' || mod(n, 50) || ' of ' || p.wallet_id END,
+       CASE WHEN mod(n, 2) = 1 THEN 'job ' || n END,
+       CASE WHEN step > 0 THEN 'key ' || mod(n, 50) || ' of ' || p.wallet_id END,
        CASE WHEN step > 0 THEN 'report' END, h.id,
        CASE step WHEN 0 THEN f.id END, CASE WHEN step = 0 AND f.id IS NOT NULL THEN moment END
 FROM (SELECT id AS wallet_id, n, mod(n, %(round)s) AS step,
@@ -164,7 +165,9 @@ class Ledger:
 
 def fill_ledger() -> Ledger:
     """Fill the empty tables and return two wallets of it. Commits."""
-    owners = User.objects.bulk_create(User(username=f"owner {number}") for number in range(SMALL_WALLETS + 1))
+    owners = User.objects.bulk_create(
+        User(username=f"filled {number}") for number in range(SMALL_WALLETS + 1)
+    )
     kind = Wallet(owner=owners[0]).owner_type
     wallets = Wallet.objects.bulk_create(
         Wallet(owner_type=kind, owner_id=str(owner.pk), asset="credits") for owner in owners
@@ -193,4 +196,4 @@ def empty_ledger() -> None:
     tables = [model._meta.db_table for model in apps.get_app_config("usage_credits").get_models()]
     with connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {', '.join(tables)}")
-    User.objects.filter(username__startswith="owner ").delete()
+    User.objects.filter(username__startswith="filled ").delete()

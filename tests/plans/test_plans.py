@@ -3,26 +3,20 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
+from django.db import models
+from django.test import Client
 
-from tests.plans.calls import A_FEW, READS, WRITES, Act, Call
-from tests.plans.explaining import Statement, explained
-from tests.plans.filling import Ledger
-from usage_credits.billing.fulfillment import count_due, fulfill_due
-from usage_credits.ledger.expiry import book_expired, count_expired
+from tests.admin.browsing import list_url, page_url
+from tests.plans.calls import A_FEW, JOBS, READS, WRITES, Act, Call
+from tests.plans.explaining import Statement, explained, indexes_of
+from tests.plans.filling import SMALL_WALLETS, Ledger
+from usage_credits.admin.base import COUNTED
 from usage_credits.ledger.verification import verify
-from usage_credits.models import PaymentNotice
+from usage_credits.models import Allocation, Fulfillment, Hold, Lot, PaymentNotice, Transaction, Wallet
 
 CALLS = WRITES | READS
 MOST_PAGES = 20
 """How many pages a row may take: those of each index that it is found by or put into."""
-
-JOBS: dict[str, tuple[Act, set[str]]] = {
-    "count_expired": (count_expired, {"lots_to_expire", "holds_to_end"}),
-    "book_expired": (lambda: list(book_expired(batch_size=20)), {"open_lots", "open_holds"}),
-    "count_due": (count_due, {"due"}),
-    "fulfill_due": (lambda: list(fulfill_due(batch_size=20)), {"due", "one_award_per_date", "stopping"}),
-    "notices": (lambda: list(PaymentNotice.objects.unresolved()), {"open_notices"}),
-}
 
 
 def run(act: Act) -> list[Statement]:
@@ -30,10 +24,6 @@ def run(act: Act) -> list[Statement]:
         act()
     assert statements
     return statements
-
-
-def indexes_of(statements: list[Statement]) -> set[str]:
-    return {index for statement in statements for scan in statement.scans for index in scan.indexes}
 
 
 def too_slow(statements: list[Statement], rows: int) -> list[str]:
@@ -56,15 +46,32 @@ def test_call_reads_what_it_needs_however_long_the_history(ledger: Ledger, call:
 
 @pytest.mark.parametrize("job", JOBS)
 def test_job_finds_what_is_due_among_all_that_is_not(ledger: Ledger, job: str) -> None:
-    act, indexes = JOBS[job]
-    statements = run(act)
+    statements = run(JOBS[job].act)
     assert too_slow(statements, A_FEW) == []
-    assert indexes <= indexes_of(statements), "\n".join(map(str, statements))
+    assert set(JOBS[job].indexes) <= indexes_of(statements), "\n".join(map(str, statements))
 
 
-def test_verification_of_a_wallet_reads_nothing_of_the_others(ledger: Ledger) -> None:
+def test_verification_of_a_wallet_reads_no_more_rows_than_there_are_wallets(ledger: Ledger) -> None:
     statements = run(partial(list, verify(wallet_id=ledger.small.pk)))
-    assert too_slow(statements, 1_000) == []
+    assert too_slow(statements, SMALL_WALLETS + 1) == []
+
+
+@pytest.mark.parametrize(
+    "model",
+    [Allocation, Fulfillment, Hold, Lot, PaymentNotice, Transaction, Wallet],
+    ids=lambda model: model.__name__,
+)
+def test_list_in_the_admin_reads_no_more_than_it_counts(
+    ledger: Ledger, admin_client: Client, model: type[models.Model]
+) -> None:
+    assert too_slow(run(partial(admin_client.get, list_url(model))), COUNTED) == []
+
+
+def test_pages_in_the_admin_read_what_they_show(ledger: Ledger, admin_client: Client) -> None:
+    wallet = ledger.small
+    debit, credit = wallet.debit(5, idempotency_key="a"), wallet.credit(5)
+    for row in (wallet, debit, credit, credit.lot, wallet.hold(5), Fulfillment.objects.get(wallet=wallet)):
+        assert too_slow(run(partial(admin_client.get, page_url(row))), A_FEW) == []
 
 
 def test_ledger_is_sound(ledger: Ledger) -> None:

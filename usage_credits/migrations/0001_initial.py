@@ -38,6 +38,12 @@ def unguard_truth(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> N
         schema_editor.execute("DROP FUNCTION usage_credits_refuse_change() CASCADE")
 
 
+def leave_room_in_lots(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Let PostgreSQL keep a tenth of each page free, so that a debit's change of a lot fits in beside the lot."""
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute("ALTER TABLE usage_credits_lot SET (fillfactor = 90)")
+
+
 class Migration(migrations.Migration):
     initial = True
 
@@ -1115,4 +1121,5 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.RunPython(guard_truth, unguard_truth),
+        migrations.RunPython(leave_room_in_lots, migrations.RunPython.noop),
     ]
