@@ -158,8 +158,8 @@ READS = {
     ),
 }
 JOBS = {
-    "count_expired": Job(count_expired, ("lots_to_expire", "holds_to_end")),
-    "book_expired": Job(lambda: list(book_expired(batch_size=20)), ("open_lots", "open_holds")),
+    "count_expired": Job(count_expired, ("lots_to_expire",)),
+    "book_expired": Job(lambda: list(book_expired(batch_size=20)), ("open_lots",)),
     "count_due": Job(count_due, ("due",)),
     "fulfill_due": Job(lambda: list(fulfill_due(batch_size=20)), ("due", "one_award_per_date", "stopping")),
     "notices": Job(lambda: list(PaymentNotice.objects.unresolved()), ("open_notices",)),

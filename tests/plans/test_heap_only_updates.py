@@ -7,7 +7,7 @@ from tests.factories import add_lots, make_wallet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-WALLETS = 100
+WALLETS = 20
 DEBITS = 300
 
 
