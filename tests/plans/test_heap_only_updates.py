@@ -24,7 +24,7 @@ def updates_of(table: str) -> tuple[int, int]:
 def test_debits_touch_no_index_of_what_they_change(table: str) -> None:
     wallets = [make_wallet() for _ in range(WALLETS)]
     for wallet in wallets:
-        add_lots(wallet, 5, amount=10)
+        add_lots(wallet, 5, amount=100)
     updates, heap_only = updates_of(table)
 
     for _ in range(DEBITS // WALLETS):
