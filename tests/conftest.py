@@ -16,3 +16,6 @@ settings.register_profile(
     "ci", max_examples=100, stateful_step_count=25, deadline=None, derandomize=True, print_blob=True
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+# They need settings of their own; tests/test_routed.py runs them so.
+collect_ignore = [] if os.environ.get("DJANGO_SETTINGS_MODULE") == "tests.settings_routed" else ["routed"]

@@ -102,5 +102,5 @@ _USED = CompiledQuery(
 
 def _used(wallet: Wallet, keys: list[str]) -> dict[str, Transaction]:
     """Return which of `keys` were used in the wallet, as a row's own key or as an alias, and for which row."""
-    using = wallet._state.db or router.db_for_write(Wallet)
+    using = router.db_for_write(Wallet, instance=wallet)
     return {getattr(row, "used_key"): row for row in _USED(using, wallet.pk, *keys)}  # noqa: B009 - an annotation

@@ -64,10 +64,7 @@ def find_wallet(owner: models.Model, asset: str | None = None) -> Wallet | None:
     """Return the owner's wallet of `asset`, or None; creates nothing. One statement."""
     if owner._state.adding or owner.pk is None:
         return None
-    wallet = _to_read(owner, asset).first()
-    if wallet:
-        wallet.owner = owner
-    return wallet
+    return _first(_to_read(owner, asset), owner)
 
 
 def find_available(owner: models.Model, asset: str | None = None) -> int | None:
@@ -82,6 +79,13 @@ def find_available_for(owner: models.Model, operation: str) -> int | None:
     if owner._state.adding or owner.pk is None:
         return None
     return available_for_in(_to_read(owner, None), operation)
+
+
+def _first(wallets: models.QuerySet[Wallet], owner: models.Model) -> Wallet | None:
+    wallet = wallets.first()
+    if wallet:
+        wallet.owner = owner
+    return wallet
 
 
 def _to_read(owner: models.Model, asset: str | None) -> models.QuerySet[Wallet]:
@@ -133,11 +137,13 @@ def open_wallet(
     if owner._state.adding or owner.pk is None:
         raise InvalidValue("owner", f"an unsaved {type(owner).__name__} cannot have a wallet; save it first.")
     asset = asset_of(owner, asset)
-    return find_wallet(owner, asset) or _create_wallet(owner, asset, initial_balance)
-
-
-def _create_wallet(owner: models.Model, asset: str, initial_balance: int | None) -> Wallet:
     using = router.db_for_write(Wallet, instance=owner)
+    # Not from a replica, which may not have heard of it yet.
+    found = _first(wallets_of(owner, using).filter(asset=asset), owner)
+    return found or _create_wallet(owner, asset, initial_balance, using)
+
+
+def _create_wallet(owner: models.Model, asset: str, initial_balance: int | None, using: str) -> Wallet:
     if initial_balance is None:
         initial_balance = options_of(owner).initial_balance if asset == asset_of(owner) else 0
     check_amount(initial_balance, "initial_balance", minimum=0)
@@ -156,7 +162,7 @@ def _create_wallet(owner: models.Model, asset: str, initial_balance: int | None)
         wallet.owner = owner
         if initial_balance:
             with posting(wallet) as post:
-                if not post.wallet.transactions.exists():
+                if not post.wallet.transactions.using(using).exists():
                     entry = CreditEntry(
                         initial_balance, MANUAL_ADJUSTMENT, metadata={"reason": "initial_balance"}
                     )

@@ -1105,5 +1105,5 @@ class Migration(migrations.Migration):
                 condition=models.Q(("amount__gt", 0)), name="usage_credits_allocation_positive"
             ),
         ),
-        migrations.RunPython(guard_truth, unguard_truth),
+        migrations.RunPython(guard_truth, unguard_truth, hints={"model_name": "transaction"}),
     ]
