@@ -17,5 +17,8 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
-# They need settings of their own; tests/test_routed.py runs them so.
-collect_ignore = [] if os.environ.get("DJANGO_SETTINGS_MODULE") == "tests.settings_routed" else ["routed"]
+# What needs settings of its own is run with them by tests/test_routed.py and tests/test_pooled.py; pools are PostgreSQL's.
+_SETTINGS = os.environ.get("DJANGO_SETTINGS_MODULE")
+collect_ignore = [folder for folder in ("routed", "pooled") if f"tests.settings_{folder}" != _SETTINGS]
+if os.environ.get("TEST_DATABASE") != "postgres":
+    collect_ignore.append("test_pooled.py")
