@@ -17,7 +17,7 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
-# What needs settings of its own is run with them by tests/test_routed.py and tests/test_pooled.py; pools are PostgreSQL's.
+# They need settings of their own; tests/test_routed.py and tests/test_pooled.py run them. Pools are for PostgreSQL.
 _SETTINGS = os.environ.get("DJANGO_SETTINGS_MODULE")
 collect_ignore = [folder for folder in ("routed", "pooled") if f"tests.settings_{folder}" != _SETTINGS]
 if os.environ.get("TEST_DATABASE") != "postgres":

@@ -26,7 +26,7 @@ _POOLS = {
     "psycopg": _pooled(OPTIONS={"pool": {"min_size": 1, "max_size": 3}}),
     "bound": _pooled(OPTIONS={"pool": True, "server_side_binding": True, "prepare_threshold": 1}),
 }
-DATABASES: dict[str, dict[str, Any]] = {
+DATABASES = {
     **DIRECT,
     **({"pgbouncer": _pooled(**_FRONT)} if "PGBOUNCER" in os.environ else _POOLS),
 }

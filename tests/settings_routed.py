@@ -18,7 +18,7 @@ def _database(name: str) -> dict[str, Any]:
     return {**settings, "TEST": test}
 
 
-DATABASES: dict[str, dict[str, Any]] = {
+DATABASES = {
     "default": {},
     "ledger": _database("ledger"),
     "replica": {**_database("ledger"), "TEST": {**_database("ledger")["TEST"], "MIRROR": "ledger"}},

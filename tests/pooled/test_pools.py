@@ -46,7 +46,7 @@ def test_one_key_has_one_effect(pool: str) -> None:
 
 def test_everything_at_once(pool: str) -> None:
     wallet, other = make_wallet(500), make_wallet(500)
-    outcomes = run_in_threads(THREADS, lambda number: move_about(wallet.pk, other.pk, 8, number))
+    outcomes = run_in_threads(THREADS, lambda number: move_about(wallet.pk, other.pk, 4, number))
     assert outcomes == [[]] * THREADS
     assert_ledger_sound()
 

@@ -27,10 +27,10 @@ class OwnerField(GenericForeignKey):
         model: Any = None,
     ) -> ContentType:
         if obj is not None and using is not None:
-            return super().get_content_type(model=obj, using=using)
+            return super().get_content_type(model=type(obj), using=using)
         return super().get_content_type(obj=obj, id=id, using=using, model=model)
 
-    def __get__(self, instance: Wallet | None, cls: Any = None) -> Any:
+    def __get__(self, instance: Any, cls: Any = None) -> Any:
         if instance is not None and instance.owner_type_id is not None and not self.is_cached(instance):
             using = _home_of(instance)
             model = self.get_content_type(id=instance.owner_type_id, using=using).model_class()
