@@ -66,7 +66,7 @@ def test_jobs_and_reports(pool: str) -> None:
     assert_ledger_sound()
 
 
-def test_dry_runs_read_debts_outside_of_a_transaction(pool: str) -> None:
+def test_dry_runs_and_credits_of_a_wallet_that_owes(pool: str) -> None:
     wallet = make_wallet(10)
     with configured(ALLOW_NEGATIVE_BALANCE=True):
         for _ in range(5):
