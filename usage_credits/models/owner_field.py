@@ -27,7 +27,8 @@ class OwnerField(GenericForeignKey):
         model: Any = None,
     ) -> ContentType:
         if obj is not None and using is not None:
-            return super().get_content_type(model=type(obj), using=using)
+            # Not type(obj): a request.user is a lazy object, of another type.
+            return super().get_content_type(model=obj.__class__, using=using)
         return super().get_content_type(obj=obj, id=id, using=using, model=model)
 
     def __get__(self, instance: Any, cls: Any = None) -> Any:
