@@ -26,7 +26,7 @@ def forfeit_excess(post: Posting, fulfillment: Fulfillment, date: datetime.datet
     plan = conf.find_subscription_plan(fulfillment.plan_name)
     if plan is None or plan.rollover_cap is None or fulfillment.if_unpaid:
         return
-    cycles = fulfillment.transactions.filter(
+    cycles = fulfillment.transactions.using(post.wallet._state.db).filter(
         category__in=(SUBSCRIPTION_CREDITS, SUBSCRIPTION_UPGRADE), lot__is_open=True, expires_at=None
     )
     dates = dict(cycles.values_list("pk", "grid_date"))
