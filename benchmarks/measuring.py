@@ -53,7 +53,7 @@ def take_turns(
         for number in range(rounds):
             first = number % len(names)
             for name in names[first:] + names[:first]:
-                elapsed, busy = _time(actions[name], calls_a_round)
+                elapsed, busy = time_calls(actions[name], calls_a_round)
                 clock.add(name, elapsed)
                 cpu.add(name, busy)
     finally:
@@ -61,7 +61,8 @@ def take_turns(
     return clock, cpu
 
 
-def _time(action: Action, repeats: int) -> tuple[float, float]:
+def time_calls(action: Action, repeats: int) -> tuple[float, float]:
+    """Return the microseconds of one call of `repeats`, and those of this process's CPU."""
     started, busy = time.perf_counter_ns(), time.process_time_ns()
     for _ in range(repeats):
         action()

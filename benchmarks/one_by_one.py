@@ -8,6 +8,7 @@ from typing import cast
 
 import psycopg
 from django.db import connection
+from django.db.models import Sum
 
 from benchmarks.counting import count_reads, count_statements
 from benchmarks.customers.models import Customer
@@ -17,7 +18,7 @@ from benchmarks.floors import Floor, open_floor
 from benchmarks.measuring import Action, Rounds, take_turns
 from usage_credits.models import Wallet
 
-TOPIC = "One wallet, one call after another"
+TOPIC, GROWTH = "One wallet, one call after another", "Growth with the wallet's history"
 JUDGED = ("debit", "debit with a key", "spend", "credit")
 
 
@@ -38,6 +39,7 @@ def measure(address: str, *, rounds: int, history: int) -> Iterator[Figure | Cal
     clock, cpu = take_turns({**floors, **actions, **aged, **others}, rounds=rounds)
     yield from _throughput(clock, others)
     yield from _growth(clock, actions, aged)
+    yield _growth_of_sum(history)
     statements = {"V0": 1} | dict.fromkeys(list(floors)[1:], 8)
     for name, action in {**actions, **aged, **others}.items():
         statements[name] = count_statements(action)
@@ -62,17 +64,16 @@ def _throughput(clock: Rounds, others: dict[str, Action]) -> Iterator[Figure]:
 
 
 def _growth(clock: Rounds, actions: dict[str, Action], aged: dict[str, Action]) -> Iterator[Figure]:
-    topic = "Growth with the wallet's history"
     for (name, young), (after, old) in zip(actions.items(), aged.items(), strict=True):
         ratio = clock.ratio(after, name)
-        yield Figure(topic=topic, name=f"{after}: time against none", value=ratio, unit="×", at_most=1.2)
+        yield Figure(topic=GROWTH, name=f"{after}: time against none", value=ratio, unit="×", at_most=1.2)
         few, many = count_reads(young), count_reads(old)
         for kind, without, with_it in (
             ("rows read", few.rows, many.rows),
             ("blocks read", few.blocks, many.blocks),
         ):
             yield Figure(
-                topic=topic,
+                topic=GROWTH,
                 name=f"{after}: {kind} against none",
                 value=with_it / without,
                 unit="×",
@@ -80,6 +81,21 @@ def _growth(clock: Rounds, actions: dict[str, Action], aged: dict[str, Action]) 
                 is_timed=False,
                 details={"none": without, "history": with_it},
             )
+
+
+def _growth_of_sum(history: int) -> Figure:
+    """What a ledger without stored balances would read; it also shows that such growth would not go unseen."""
+    few, many = (
+        count_reads(lambda of=of: of.transactions.aggregate(Sum("amount"))).rows  # type: ignore[misc]
+        for of in (make_wallet(), make_wallet(history=history))
+    )
+    return Figure(
+        topic=GROWTH,
+        name=f"for comparison, a sum over {history:,} rows: rows read against none",
+        value=many / few,
+        unit="×",
+        is_timed=False,
+    )
 
 
 def _after(name: str, history: int) -> str:

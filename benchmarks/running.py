@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from benchmarks import batches, jobs, many_processes, one_by_one, statements
+from benchmarks import batches, jobs, many_processes, one_by_one, snapshots, statements
 from benchmarks.figures import Call, Figure
 from benchmarks.filling import empty_ledger
 from benchmarks.peer import comparison
@@ -42,6 +42,10 @@ def _benchmarks(
     yield (
         "processes at once",
         many_processes.measure(address, rounds=sizes.process_rounds, seconds=sizes.seconds),
+    )
+    yield (
+        "a snapshot elsewhere",
+        snapshots.measure(address, rounds=sizes.job_rounds, debits=sizes.snapshot_debits),
     )
     yield "expire_credits", jobs.expire(lots=sizes.lots, rounds=sizes.job_rounds)
     yield "fulfill_credits", jobs.fulfill(number=sizes.due, rounds=sizes.job_rounds)

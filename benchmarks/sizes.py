@@ -13,6 +13,7 @@ class Sizes:
     turns: int
     batches: int
     process_rounds: int
+    snapshot_debits: int
     seconds: float
     lots: int
     due: int
@@ -26,6 +27,7 @@ FULL = Sizes(
     turns=150,
     batches=80,
     process_rounds=9,
+    snapshot_debits=3_000,
     seconds=1,
     lots=100_000,
     due=50_000,
@@ -39,6 +41,7 @@ QUICK = Sizes(
     turns=3,
     batches=3,
     process_rounds=1,
+    snapshot_debits=100,
     seconds=0.2,
     lots=1_000,
     due=500,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+PATIENCE = 300
 REQUIREMENTS = ("stapel-billing>=0.24,<0.25", "psycopg[binary]>=3.2")
 
 
@@ -23,7 +24,10 @@ def environment() -> Iterator[str]:
         venv.create(folder, with_pip=True)
         python = str(Path(folder) / "bin" / "python")
         command = [python, "-m", "pip", "install", "--quiet", *REQUIREMENTS]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise NotInstalled(f"pip took more than {PATIENCE} seconds") from None
         if done.returncode:
             said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
             raise NotInstalled(said[-1] if said else f"pip ended with {done.returncode}")
