@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -39,11 +40,11 @@ class Figure:
     @property
     def margin(self) -> float | None:
         """How many times better than its budget it is; below 1 it is missed. None where there is none to compare."""
-        if not self.value:
+        if self.value is None or (self.at_least is None and self.at_most is None):
             return None
         if self.at_least is not None:
             return self.value / self.at_least
-        return None if self.at_most is None else self.at_most / self.value
+        return (self.at_most or 0) / self.value if self.value else math.inf
 
     def verdict(self, *, quick: bool = False) -> str:
         """Return ok or MISSED, or nothing where there is no budget, or none that a quick run may judge."""
