@@ -31,13 +31,13 @@ def measure(*, history: int) -> Iterator[Figure]:
             place: count_statements(lambda debit=debit, of=of, amount=amount: debit(of, amount))  # type: ignore[misc]
             for place, of, amount in _wallets(history)
         }
-        yield _at_most(f"{name}: the most of all that follow", most, max(found.values()))
+        yield _at_most(f"{name}: worst of the cases below", most, max(found.values()))
         for place, statements in found.items():
             yield Figure(topic=TOPIC, name=f"{name}: {place}", value=statements, is_timed=False)
         spread = max(found.values()) / min(found.values())
         yield Figure(
             topic=TOPIC,
-            name=f"{name}: the most against the fewest",
+            name=f"{name}: worst case against best",
             value=spread,
             unit="×",
             at_most=1,
