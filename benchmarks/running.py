@@ -49,11 +49,11 @@ def _benchmarks(
     )
     yield "expire_credits", jobs.expire(lots=sizes.lots, rounds=sizes.job_rounds)
     yield "fulfill_credits", jobs.fulfill(number=sizes.due, rounds=sizes.job_rounds)
-    yield "verify_credits", jobs.verify(rows=sizes.verified, rounds=sizes.job_rounds)
+    yield "verify_credits", jobs.verify(rows=sizes.verified, rounds=sizes.verify_rounds)
     if peer:
         yield (
             "the peer's turns",
             comparison.measure(
-                server, rounds=sizes.process_rounds, seconds=sizes.seconds, history=sizes.peer_history
+                server, rounds=sizes.peer_rounds, seconds=sizes.seconds, history=sizes.peer_history
             ),
         )

@@ -19,6 +19,8 @@ class Sizes:
     due: int
     verified: int
     job_rounds: int
+    verify_rounds: int
+    peer_rounds: int
     peer_history: int
 
 
@@ -26,13 +28,15 @@ FULL = Sizes(
     history=100_000,
     turns=150,
     batches=80,
-    process_rounds=9,
+    process_rounds=7,
     snapshot_debits=3_000,
     seconds=1,
     lots=100_000,
     due=50_000,
     verified=1_000_000,
     job_rounds=3,
+    verify_rounds=2,
+    peer_rounds=5,
     peer_history=20_000,
 )
 """What the budgets are about."""
@@ -47,6 +51,8 @@ QUICK = Sizes(
     due=500,
     verified=10_000,
     job_rounds=1,
+    verify_rounds=1,
+    peer_rounds=1,
     peer_history=1_000,
 )
 """So much that all of it runs, and that what grows with history shows."""
