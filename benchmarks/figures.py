@@ -68,6 +68,8 @@ def _words(value: float, unit: str, *, exact: bool = False) -> str:
         return f"{value:,.0f}/s"
     if exact or not unit:
         number = f"{value:,g}"
+    elif unit == "MB" or value >= 100:
+        number = f"{value:,.0f}"
     else:
-        number = f"{value:.0f}" if unit == "MB" else f"{value:.2f}" if unit == "×" else f"{value:.1f}"
+        number = f"{value:.2f}" if unit == "×" else f"{value:.1f}"
     return f"{number} {unit}".rstrip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from typing import cast
 
@@ -20,7 +21,7 @@ def measure(*, history: int) -> Iterator[Figure]:
     """Yield the most statements that a debit sends, over all that its wallet can hold, and those of reading."""
     wallet = make_wallet()
     owner = cast(Customer, wallet.owner)
-    yield _at_most("reading owner.credits", 1, count_statements(lambda: owner.credits))
+    yield _at_most("reading owner.credits: statements", 1, count_statements(lambda: owner.credits))
     keys = count()
     debits: dict[str, Callable[[Wallet, int], object]] = {
         "debit": lambda wallet, amount: wallet.debit(amount),
@@ -28,16 +29,15 @@ def measure(*, history: int) -> Iterator[Figure]:
     }
     for (name, debit), most in zip(debits.items(), (8, 9), strict=True):
         found = {
-            place: count_statements(lambda debit=debit, of=of, amount=amount: debit(of, amount))  # type: ignore[misc]
-            for place, of, amount in _wallets(history)
+            place: count_statements(partial(debit, of, amount)) for place, of, amount in _wallets(history)
         }
-        yield _at_most(f"{name}: worst of the cases below", most, max(found.values()))
+        yield _at_most(f"{name}: statements in the worst case", most, max(found.values()))
         for place, statements in found.items():
-            yield Figure(topic=TOPIC, name=f"{name}: {place}", value=statements, is_timed=False)
+            yield Figure(topic=TOPIC, name=f"{name}: statements {place}", value=statements, is_timed=False)
         spread = max(found.values()) / min(found.values())
         yield Figure(
             topic=TOPIC,
-            name=f"{name}: worst case against best",
+            name=f"{name}: statements, worst case against best",
             value=spread,
             unit="×",
             at_most=1,
@@ -48,8 +48,8 @@ def measure(*, history: int) -> Iterator[Figure]:
 def _wallets(history: int) -> Iterator[tuple[str, Wallet, int]]:
     yield "without history", make_wallet(), 1
     yield f"after {history:,} rows", make_wallet(history=history), 1
-    yield f"takes all of {LOTS} lots", _wallet_of_lots(0), LOTS * 10
-    yield f"finds {LOTS} lots expired", _wallet_of_lots(LOTS), 1
+    yield f"taking all of {LOTS} lots", _wallet_of_lots(0), LOTS * 10
+    yield f"finding {LOTS} lots expired", _wallet_of_lots(LOTS), 1
 
 
 def _wallet_of_lots(expired: int) -> Wallet:
