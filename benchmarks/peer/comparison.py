@@ -12,7 +12,7 @@ from benchmarks.peer.environment import NotInstalled, environment
 from benchmarks.processes import Workers, workers
 from benchmarks.server import Server
 
-TOPIC = "stapel-billing on the same server"
+TOPIC = "A peer on the same server, in turns"
 PROCESSES, LOTS = 8, 500
 
 
@@ -51,7 +51,7 @@ def _compare(
             for whose, pool, keys in (("ours", ours, wallets), ("theirs", theirs, users)):
                 arguments = [keys[place]] * processes
                 rates.add(f"{whose}: {name}", pool.rate(target, arguments, seconds=seconds))
-    version = theirs.ask("version")
+    version = f"stapel-billing {theirs.ask('version')}"
     for name in work:
         own, other = rates.median(f"ours: {name}"), rates.median(f"theirs: {name}")
         yield _figure(
