@@ -45,8 +45,8 @@ def test_verify_credits_changes_nothing() -> None:
 def test_verify_credits_of_one_wallet_looks_at_no_other() -> None:
     wallet, other = make_wallet(credits=100), make_wallet(credits=100)
     Wallet.objects.filter(pk=other.pk).update(booked_balance=99)
-    assert run("verify_credits", "--wallet", str(wallet.pk)).stdout == "1 wallet, 1 transaction: sound.\n"
-    assert run("verify_credits", "--wallet", str(other.pk)).code == 1
+    assert run("verify_credits", "--wallets", str(wallet.pk)).stdout == "1 wallet, 1 transaction: sound.\n"
+    assert run("verify_credits", "--wallets", str(other.pk)).code == 1
 
 
 def test_verify_credits_prints_no_more_findings_than_asked_but_counts_all() -> None:
@@ -59,8 +59,8 @@ def test_verify_credits_prints_no_more_findings_than_asked_but_counts_all() -> N
 
 
 def test_verify_credits_refuses_a_wallet_that_does_not_exist() -> None:
-    outcome = run("verify_credits", "--wallet", "4711")
-    assert (outcome.code, outcome.stderr) == (1, "--wallet: there is no wallet 4711.\n")
+    outcome = run("verify_credits", "--wallets", "4711")
+    assert (outcome.code, outcome.stderr) == (1, "--wallets: there is no wallet 4711.\n")
 
 
 def test_verify_credits_refuses_a_negative_limit() -> None:

@@ -16,6 +16,7 @@ from usage_credits.billing.schedules import advance, awarded_dates, awards_due
 from usage_credits.exceptions import InvalidValue
 from usage_credits.ledger.journal import lock_all, posting, write
 from usage_credits.ledger.posting import Posting
+from usage_credits.ledger.wallet_ranges import WalletRange, of_wallets
 from usage_credits.ledger.wallets import find_wallet
 from usage_credits.models import MANUAL_SOURCE, Fulfillment, Wallet
 
@@ -113,16 +114,19 @@ class ManualFulfillments:
         return Fulfillment.objects.using(using).filter(wallet=self.post.wallet, source=MANUAL_SOURCE)
 
 
-def end_stopped(*, batch_size: int = 500, using: str | None = None) -> Iterator[int]:
+def end_stopped(
+    *, batch_size: int = 500, wallets: WalletRange | None = None, using: str | None = None
+) -> Iterator[int]:
     """End the manual fulfillments whose stop has come, `batch_size` at a time, yielding how many each batch ended.
 
     A batch locks its wallets in key order and commits by itself. What is still due is left for those who award it.
+    `wallets` leaves out all others.
     """
     using = using or router.db_for_write(Wallet)
     after = 0
     while True:
-        stopped = Fulfillment.objects.using(using).to_end(timezone.now()).filter(pk__gt=after)
-        page = dict(stopped.order_by("pk").values_list("pk", "wallet")[:batch_size])
+        stopped = Fulfillment.objects.using(using).to_end(timezone.now()).filter(of_wallets(wallets))
+        page = dict(stopped.filter(pk__gt=after).order_by("pk").values_list("pk", "wallet")[:batch_size])
         if not page:
             return
         yield _end(page, using)
