@@ -59,8 +59,8 @@ def test_shards_are_enqueued_for_a_range_each(settings: Any) -> None:
 
     assert expire_credits.func(shards=2, batch_size=7) == {"ranges": 2}
 
-    enqueued = [result.kwargs for result in expire_credits.get_backend().results]
-    assert enqueued == [
+    backend: Any = expire_credits.get_backend()
+    assert [result.kwargs for result in backend.results] == [
         {"wallets": [wallets[0].pk, wallets[1].pk], "batch_size": 7, "database": None},
         {"wallets": [wallets[2].pk, wallets[3].pk], "batch_size": 7, "database": None},
     ]

@@ -65,3 +65,17 @@ def test_verify_credits_refuses_a_wallet_that_does_not_exist() -> None:
 
 def test_verify_credits_refuses_a_negative_limit() -> None:
     assert run("verify_credits", "--limit", "-1").stderr.startswith("--limit: got -1")
+
+
+def test_verify_credits_of_a_range_looks_at_no_other_wallet() -> None:
+    wallets = [make_wallet(credits=100) for _ in range(3)]
+    Wallet.objects.filter(pk=wallets[2].pk).update(booked_balance=99)
+    first_two = f"{wallets[0].pk}-{wallets[1].pk}"
+    assert run("verify_credits", "--wallets", first_two).stdout == "2 wallets, 2 transactions: sound.\n"
+    assert run("verify_credits", "--wallets", f"{wallets[1].pk}-").code == 1
+
+
+def test_verify_credits_of_a_range_without_wallets_finds_it_sound() -> None:
+    wallet = make_wallet()
+    beyond = f"{wallet.pk + 1}-{wallet.pk + 9}"
+    assert run("verify_credits", "--wallets", beyond).stdout == "0 wallets, 0 transactions: sound.\n"

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,8 @@ def test_document_every_command_and_its_options() -> None:
 
 
 def own_tasks() -> dict[str, inspect.Signature]:
-    app.loader.import_default_modules()  # as a worker does
+    for module in app.conf.imports:
+        import_module(module)
     tasks = {name: task for name, task in app.tasks.items() if name.startswith("usage_credits.")}
     return {name: inspect.signature(task.run) for name, task in tasks.items()}
 
