@@ -1,4 +1,7 @@
-"""The same app for a worker that dies in the middle of its second batch, once, by a signal that cannot be caught."""
+"""The same app for a worker that dies in the middle of its second batch, once, by a signal that cannot be caught.
+
+DOOMED says who: the `pool` process that does the work, or the `worker` with all its processes.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,8 @@ def _die_in_the_second_batch(
         mark = Path(os.environ["DEATH_MARK"])
         if _posted == 2 and not mark.exists():
             mark.touch()
+            if os.environ["DOOMED"] == "worker":
+                os.killpg(0, signal.SIGKILL)
             os.kill(os.getpid(), signal.SIGKILL)
     return result
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,23 +55,31 @@ class Workers:
             "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE,
         }
 
-    def start(self, app: str, *options: str) -> subprocess.Popen[bytes]:
-        """Start `celery worker`."""
+    def start(self, app: str, doomed: str = "") -> subprocess.Popen[bytes]:
+        """Start a worker with one process for the work, in a process group of its own."""
         log = self.folder / f"{app}.log"
-        command = [sys.executable, "-m", "celery", "-A", app, "worker", "-n", app, "-l", "INFO", *options]
+        command = [sys.executable, "-m", "celery", "-A", app, "worker", "-n", app, "-l", "INFO", "-c", "1"]
+        environment = {**self.environment, "DOOMED": doomed}
         with log.open("wb") as output:
-            worker = subprocess.Popen(command, env=self.environment, stdout=output, stderr=output)
-        self.stack.callback(worker.wait)
-        self.stack.callback(worker.kill)
+            worker = subprocess.Popen(
+                command, env=environment, stdout=output, stderr=output, start_new_session=True
+            )
+        self.stack.callback(end, worker)
         return worker
 
     def wait_until_ready(self) -> None:
         """Wait until all that were started take messages."""
-        end = time.monotonic() + SECONDS
+        deadline = time.monotonic() + SECONDS
         for log in self.folder.glob("*.log"):
             while b" ready." not in log.read_bytes():
-                assert time.monotonic() < end, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.05)
+
+
+def end(worker: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
 
 
 @pytest.fixture
@@ -104,8 +112,8 @@ def rows_of_each(wallets: list[Wallet]) -> set[tuple[int, ...]]:
 def test_killed_worker_leaves_to_another_what_it_had_begun(
     client: Celery, workers: Workers, job: str, make: Callable[[int], list[Wallet]], rows: tuple[int, ...]
 ) -> None:
-    doomed = workers.start("tests.contrib.doomed", "--pool", "solo")
-    survivor = workers.start("tests.contrib.project", "--pool", "solo")
+    doomed = workers.start("tests.contrib.doomed", "worker")
+    survivor = workers.start("tests.contrib.project")
     wallets = make(60)
     workers.wait_until_ready()
 
@@ -119,7 +127,7 @@ def test_killed_worker_leaves_to_another_what_it_had_begun(
 
 
 def test_killed_pool_process_leaves_to_the_next_what_it_had_begun(client: Celery, workers: Workers) -> None:
-    workers.start("tests.contrib.doomed", "--concurrency", "1")
+    workers.start("tests.contrib.doomed", "pool")
     wallets = make_expired(12)
     workers.wait_until_ready()
 
