@@ -55,10 +55,11 @@ class Workers:
             "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE,
         }
 
-    def start(self, app: str, doomed: str = "") -> subprocess.Popen[bytes]:
-        """Start a worker with one process for the work, in a process group of its own."""
+    def start(self, app: str, doomed: str = "", processes: int = 1) -> subprocess.Popen[bytes]:
+        """Start a worker with so many processes for the work, in a process group of its own."""
         log = self.folder / f"{app}.log"
-        command = [sys.executable, "-m", "celery", "-A", app, "worker", "-n", app, "-l", "INFO", "-c", "1"]
+        command = [sys.executable, "-m", "celery", "-A", app, "worker", "-n", app, "-l", "INFO"]
+        command += ["--concurrency", str(processes)]
         environment = {**self.environment, "DOOMED": doomed}
         with log.open("wb") as output:
             worker = subprocess.Popen(
@@ -88,11 +89,12 @@ def workers(broker: str, tmp_path: Path) -> Iterator[Workers]:
         yield Workers(broker, tmp_path, stack)
 
 
-def finish(client: Celery, name: str, **arguments: Any) -> list[dict[str, int]]:
-    """Send a task that sends others, and return what came of those once all have ended."""
-    plan = client.send_task(name, kwargs=arguments)
-    plan.get(timeout=SECONDS)
-    return [part.get(timeout=SECONDS) for part in plan.children]
+def finish(client: Celery, name: str, *, times: int = 1, **arguments: Any) -> list[dict[str, int]]:
+    """Send a task that sends others so many times, and return what came of those once all have ended."""
+    plans = [client.send_task(name, kwargs=arguments) for _ in range(times)]
+    for plan in plans:
+        plan.get(timeout=SECONDS)
+    return [part.get(timeout=SECONDS) for plan in plans for part in plan.children]
 
 
 def rows_of_each(wallets: list[Wallet]) -> set[tuple[int, ...]]:
@@ -126,13 +128,15 @@ def test_killed_worker_leaves_to_another_what_it_had_begun(
     assert survivor.wait(SECONDS) == os.EX_OK
 
 
-def test_killed_pool_process_leaves_to_the_next_what_it_had_begun(client: Celery, workers: Workers) -> None:
-    workers.start("tests.contrib.doomed", "pool")
-    wallets = make_expired(12)
+def test_ranges_sent_twice_are_booked_once_though_a_process_is_killed(
+    client: Celery, workers: Workers
+) -> None:
+    workers.start("tests.contrib.doomed", "pool", processes=2)
+    wallets = make_expired(40)
     workers.wait_until_ready()
 
-    parts = finish(client, "usage_credits.expire_credits", shards=2, batch_size=2)
+    parts = finish(client, "usage_credits.expire_credits", times=2, shards=4, batch_size=2)
 
     assert Path(workers.environment["DEATH_MARK"]).exists()
-    assert len(parts) == 2
+    assert len(parts) == 2 * 4
     assert rows_of_each(wallets) == {(5, 10, -10)}
