@@ -18,9 +18,9 @@ from usage_credits.billing.manual_fulfillments import end_stopped
 from usage_credits.billing.rollovers import are_capped
 from usage_credits.billing.schedules import advance, awarded_dates, awards_due, record_failure
 from usage_credits.exceptions import UsageCreditsError
+from usage_credits.ledger.changes import Update, store
 from usage_credits.ledger.journal import lock_all, write
 from usage_credits.ledger.posting import Posting
-from usage_credits.ledger.statements import update
 from usage_credits.ledger.wallet_ranges import WalletRange, of_wallets
 from usage_credits.models import Fulfillment, Wallet
 from usage_credits.models.fulfillment import FulfillmentQuerySet
@@ -224,7 +224,7 @@ def _store(fulfillments: list[Fulfillment], before: dict[int, dict[str, Any]], u
         for field in Fulfillment._meta.concrete_fields
         if any(getattr(one, field.attname) != before[one.pk][field.attname] for one in fulfillments)
     ]
-    update(fulfillments, columns, using)
+    store([Update(fulfillments, tuple(columns))], using)
 
 
 def _preview(fulfillment: Fulfillment, awarded: set[datetime.datetime], now: datetime.datetime) -> Fulfilled:
