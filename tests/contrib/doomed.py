@@ -24,7 +24,7 @@ def _die_in_the_second_batch(
 ) -> Any:
     global _posted
     result = call(sql, params, many, context)
-    if sql.startswith("INSERT") and "usage_credits_transaction" in sql:
+    if "INSERT INTO" in sql and "usage_credits_transaction" in sql:
         _posted += 1
         mark = Path(os.environ["DEATH_MARK"])
         if _posted == 2 and not mark.exists():
