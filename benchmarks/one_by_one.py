@@ -7,7 +7,6 @@ from functools import partial
 from itertools import count
 from typing import cast
 
-import psycopg
 from django.db import connection
 from django.db.models import Sum
 
@@ -15,37 +14,39 @@ from benchmarks.counting import count_reads, count_statements
 from benchmarks.customers.models import Customer
 from benchmarks.figures import Call, Figure
 from benchmarks.filling import make_wallet
-from benchmarks.floors import Floor, open_floor
+from benchmarks.floors import make_balance, open_floor
 from benchmarks.measuring import Action, Rounds, take_turns
 from usage_credits.models import Wallet
 
 TOPIC, GROWTH = "One wallet, one call after another", "Growth with the wallet's history"
 JUDGED = ("debit", "debit with a key", "spend", "credit")
+FAST, NEW_CONNECTION = "debit, fast settings", "debit, a new connection each"
 
 
 def measure(address: str, *, rounds: int, history: int) -> Iterator[Figure | Call]:
     """Yield throughput against V1, growth with history, and what each call costs."""
-    plain, long = open_floor(address), open_floor(address, history=history)
+    plain, aged = make_wallet().pk, make_wallet(history=history).pk
+    make_balance(address, plain)
     young, old = (make_wallet(), make_wallet()), (make_wallet(history=history), make_wallet(history=history))
     keys = count()
     actions = _calls(young, keys)
-    aged = {_after(name, history): action for name, action in _calls(old, keys).items()}
+    later = {_after(name, history): action for name, action in _calls(old, keys).items()}
     floors: dict[str, Action] = {
-        "V0": plain.debit_v0,
-        "V1": plain.debit_v1,
-        "V1, nothing prepared": _unprepared(address, plain).debit_v1,
-        f"V1 after {history:,} rows": long.debit_v1,
+        "V0": open_floor(address, plain).debit_v0,
+        "V1": open_floor(address, plain).debit_v1,
+        "V1, prepared": open_floor(address, plain, prepared=True).debit_v1,
+        f"V1 after {history:,} rows": open_floor(address, aged).debit_v1,
     }
     others = _other_ways(young[0])
-    clock, cpu = take_turns({**floors, **actions, **aged, **others}, rounds=rounds)
-    yield from _throughput(clock, others)
-    yield from _growth(clock, actions, aged)
+    clock, cpu = take_turns({**floors, **actions, **later, **others}, rounds=rounds)
+    yield from _throughput(clock)
+    yield from _growth(clock, actions, later)
     yield _growth_of_sum(history)
     statements = {"V0": 1} | dict.fromkeys(list(floors)[1:], 8)
-    for name, action in {**actions, **aged, **others}.items():
+    for name, action in {**actions, **later, **others}.items():
         statements[name] = count_statements(action)
     # Its connection is the one of the alias, which nothing counts here.
-    statements["debit, fast settings"] = statements["debit"]
+    statements[FAST] = statements["debit"]
     for name, found in statements.items():
         yield Call(
             name=name,
@@ -55,17 +56,21 @@ def measure(address: str, *, rounds: int, history: int) -> Iterator[Figure | Cal
         )
 
 
-def _throughput(clock: Rounds, others: dict[str, Action]) -> Iterator[Figure]:
-    for name in (*JUDGED, *others):
-        at_least = 0.8 if name in JUDGED else None
-        ratio = clock.ratio("V1", name)
+def _throughput(clock: Rounds) -> Iterator[Figure]:
+    compared: list[tuple[str, str, float | None]] = [(name, "V1", 0.8) for name in JUDGED]
+    compared += [(FAST, "V1, prepared", None), (FAST, "V1", None), (NEW_CONNECTION, "V1", None)]
+    for name, floor, at_least in compared:
         yield Figure(
-            topic=TOPIC, name=f"{name}: throughput against V1", value=ratio, unit="×", at_least=at_least
+            topic=TOPIC,
+            name=f"{name}: throughput against {floor}",
+            value=clock.ratio(floor, name),
+            unit="×",
+            at_least=at_least,
         )
 
 
-def _growth(clock: Rounds, actions: dict[str, Action], aged: dict[str, Action]) -> Iterator[Figure]:
-    for (name, young), (after, old) in zip(actions.items(), aged.items(), strict=True):
+def _growth(clock: Rounds, actions: dict[str, Action], later: dict[str, Action]) -> Iterator[Figure]:
+    for (name, young), (after, old) in zip(actions.items(), later.items(), strict=True):
         ratio = clock.ratio(after, name)
         yield Figure(topic=GROWTH, name=f"{after}: time against none", value=ratio, unit="×", at_most=1.2)
         few, many = count_reads(young), count_reads(old)
@@ -128,10 +133,6 @@ def _other_ways(wallet: Wallet) -> dict[str, Action]:
         wallet.debit(1)
 
     return {
-        "debit, fast settings": lambda: fast.debit(1),
-        "debit, a new connection each": debit_on_new_connection,
+        FAST: lambda: fast.debit(1),
+        NEW_CONNECTION: debit_on_new_connection,
     }
-
-
-def _unprepared(address: str, floor: Floor) -> Floor:
-    return Floor(psycopg.connect(address, autocommit=True, prepare_threshold=None), floor.wallet)

@@ -34,15 +34,6 @@ def measure(*, history: int) -> Iterator[Figure]:
         yield _at_most(f"{name}: statements in the worst case", most, max(found.values()))
         for place, statements in found.items():
             yield Figure(topic=TOPIC, name=f"{name}: statements {place}", value=statements, is_timed=False)
-        spread = max(found.values()) / min(found.values())
-        yield Figure(
-            topic=TOPIC,
-            name=f"{name}: statements, worst case against best",
-            value=spread,
-            unit="×",
-            at_most=1,
-            is_timed=False,
-        )
 
 
 def _wallets(history: int) -> Iterator[tuple[str, Wallet, int]]:

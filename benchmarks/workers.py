@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import django
-import psycopg
 
 django.setup()
 
 from django.core.management import call_command  # noqa: E402 - these need the apps
 from django.db import connection  # noqa: E402
 
-from benchmarks.floors import Floor  # noqa: E402
+from benchmarks.floors import Floor, open_floor  # noqa: E402
 from benchmarks.serving import Target, serve  # noqa: E402
 from usage_credits.models import Wallet  # noqa: E402
 
@@ -34,8 +33,8 @@ def _once(call: Callable[[], object]) -> Target:
     return once
 
 
-def _floor(pk: int) -> Floor:
-    return Floor(psycopg.connect(os.environ["DATABASE_URL"], autocommit=True), pk)
+def _floor(pk: int, *, prepared: bool = False) -> Floor:
+    return open_floor(os.environ["DATABASE_URL"], pk, prepared=prepared)
 
 
 def _debit(pk: int, using: str = "default") -> Target:
@@ -91,6 +90,7 @@ def _most_memory() -> float:
 TARGETS: dict[str, Callable[[Any], Target]] = {
     "V0": lambda pk: _once(_floor(pk).debit_v0),
     "V1": lambda pk: _once(_floor(pk).debit_v1),
+    "V1, prepared": lambda pk: _once(_floor(pk, prepared=True).debit_v1),
     "debit": _debit,
     "debit, fast settings": lambda pk: _debit(pk, "fast"),
     "debit with a key": _debit_with_key,

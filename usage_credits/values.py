@@ -25,6 +25,9 @@ MAX_TEXT = 255
 PRIORITIES = range(-(2**15), 2**15)
 """The priorities that a 16-bit column holds."""
 
+MAX_BATCH = 10_000
+"""How many wallets, or fulfillments, a job locks and commits together at most."""
+
 MAX_DEPTH = 30
 """How many mappings and lists metadata may nest: one less than MariaDB stores."""
 

@@ -137,7 +137,7 @@ def fulfill_until_killed(batch_size: int, batches: int, marker: str) -> None:
 
     def die(call: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         result = call(sql, params, many, context)
-        if sql.startswith("INSERT") and "usage_credits_lot" in sql:
+        if "INSERT INTO" in sql and "usage_credits_lot" in sql:
             Path(marker).touch()
             time.sleep(0.5)
             os.kill(os.getpid(), signal.SIGKILL)

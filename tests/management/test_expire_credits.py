@@ -116,3 +116,34 @@ def test_expire_credits_refuses_an_unknown_database() -> None:
     outcome = run("expire_credits", "--database", "nowhere")
     assert outcome.code == 1
     assert outcome.stderr.startswith("--database: got 'nowhere', allowed is one of default")
+
+
+def test_expire_credits_of_some_wallets_books_for_no_other() -> None:
+    one, other = with_expiring_lots()
+    with time_machine.travel(LATER, tick=False):
+        assert run("expire_credits", "--wallets", f"{other.pk}-").stdout.startswith(
+            "Expired 1 lot of 1 wallet"
+        )
+        only = f"{one.pk}-{one.pk}"
+        assert run("expire_credits", "--dry-run", "--wallets", only).stdout.startswith("Would expire 2 lots ")
+    assert amounts_of(one) == [10, 100, 20]
+    assert amounts_of(other) == [40, -10, -30]
+
+
+def test_expire_credits_of_some_wallets_releases_no_hold_of_another() -> None:
+    one, other = make_wallet(credits=10), make_wallet(credits=10)
+    with time_machine.travel(START, tick=False):
+        for wallet in (one, other):
+            wallet.hold(5, ttl=datetime.timedelta(hours=1))
+    with time_machine.travel(LATER, tick=False):
+        only = str(one.pk)
+        assert run("expire_credits", "--dry-run", "--wallets", only).stdout.endswith("was over: 1.\n")
+        assert run("expire_credits", "--wallets", only).stdout.endswith("was over: 1.\n")
+        assert [Wallet.objects.get(pk=wallet.pk).booked_held for wallet in (one, other)] == [0, 5]
+
+
+@pytest.mark.parametrize("text", ["", "-5", "5-1", "0-5", "a-b", "1-5-9", f"1-{2**63}"])
+def test_expire_credits_refuses_what_names_no_wallets(text: str) -> None:
+    outcome = run("expire_credits", f"--wallets={text}")
+    assert outcome.code == 1
+    assert outcome.stderr.startswith(f"--wallets: got {text!r}, allowed is an id, FIRST-LAST or FIRST-")

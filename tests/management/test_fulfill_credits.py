@@ -10,8 +10,9 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 
 from tests.billing.fulfilling import START, amounts_awarded, at, make_grant, make_subscription, refusing
-from tests.factories import make_wallet, stored
+from tests.factories import make_user, make_wallet, stored
 from tests.management.running import run
+from usage_credits import start_plan
 from usage_credits.models import Fulfillment
 
 pytestmark = pytest.mark.django_db
@@ -134,3 +135,20 @@ def test_fulfill_credits_refuses_an_unknown_database() -> None:
     outcome = run("fulfill_credits", "--database", "nowhere")
     assert outcome.code == 1
     assert outcome.stderr.startswith("--database: got 'nowhere', allowed is one of default")
+
+
+def test_fulfill_credits_of_some_wallets_awards_to_no_other() -> None:
+    one, other = make_grant(make_wallet()), make_grant(make_wallet())
+    only = f"{other.wallet_id}-{other.wallet_id + 1_000}"
+    assert run("fulfill_credits", "--dry-run", "--wallets", only).stdout.startswith("Would make 1 award ")
+    assert run("fulfill_credits", "--wallets", only).stdout.startswith("Made 1 award of 70 credits")
+    assert (amounts_awarded(one), amounts_awarded(other)) == ([], [70])
+
+
+def test_fulfill_credits_of_some_wallets_ends_nothing_of_another(clock: time_machine.Traveller) -> None:
+    one, other = make_user(), make_user()
+    plans = [start_plan(user, "roll", ends_at=at(2, 10)) for user in (one, other)]
+    clock.move_to(at(2, 11))
+    run("fulfill_credits", "--wallets", str(one.wallet().pk))
+    dates = [Fulfillment.objects.get(pk=plan.pk).next_fulfillment_at for plan in plans]
+    assert dates == [None, at(2, 28)]

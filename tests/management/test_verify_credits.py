@@ -45,8 +45,8 @@ def test_verify_credits_changes_nothing() -> None:
 def test_verify_credits_of_one_wallet_looks_at_no_other() -> None:
     wallet, other = make_wallet(credits=100), make_wallet(credits=100)
     Wallet.objects.filter(pk=other.pk).update(booked_balance=99)
-    assert run("verify_credits", "--wallet", str(wallet.pk)).stdout == "1 wallet, 1 transaction: sound.\n"
-    assert run("verify_credits", "--wallet", str(other.pk)).code == 1
+    assert run("verify_credits", "--wallets", str(wallet.pk)).stdout == "1 wallet, 1 transaction: sound.\n"
+    assert run("verify_credits", "--wallets", str(other.pk)).code == 1
 
 
 def test_verify_credits_prints_no_more_findings_than_asked_but_counts_all() -> None:
@@ -59,9 +59,23 @@ def test_verify_credits_prints_no_more_findings_than_asked_but_counts_all() -> N
 
 
 def test_verify_credits_refuses_a_wallet_that_does_not_exist() -> None:
-    outcome = run("verify_credits", "--wallet", "4711")
-    assert (outcome.code, outcome.stderr) == (1, "--wallet: there is no wallet 4711.\n")
+    outcome = run("verify_credits", "--wallets", "4711")
+    assert (outcome.code, outcome.stderr) == (1, "--wallets: there is no wallet 4711.\n")
 
 
 def test_verify_credits_refuses_a_negative_limit() -> None:
     assert run("verify_credits", "--limit", "-1").stderr.startswith("--limit: got -1")
+
+
+def test_verify_credits_of_a_range_looks_at_no_other_wallet() -> None:
+    wallets = [make_wallet(credits=100) for _ in range(3)]
+    Wallet.objects.filter(pk=wallets[2].pk).update(booked_balance=99)
+    first_two = f"{wallets[0].pk}-{wallets[1].pk}"
+    assert run("verify_credits", "--wallets", first_two).stdout == "2 wallets, 2 transactions: sound.\n"
+    assert run("verify_credits", "--wallets", f"{wallets[1].pk}-").code == 1
+
+
+def test_verify_credits_of_a_range_without_wallets_finds_it_sound() -> None:
+    wallet = make_wallet()
+    beyond = f"{wallet.pk + 1}-{wallet.pk + 9}"
+    assert run("verify_credits", "--wallets", beyond).stdout == "0 wallets, 0 transactions: sound.\n"

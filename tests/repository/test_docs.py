@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import os
 import re
 import subprocess
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from django.db import models
 from django.test import override_settings
 
 import usage_credits
+from tests.contrib.project import app
 from tests.plugins import pytest_options
 from usage_credits import SubscriptionPlan, checks, conf, signals, testing
 from usage_credits.billing import stripe_events
@@ -126,6 +129,59 @@ def test_document_every_command_and_its_options() -> None:
             "--help",
         }
         assert set(re.findall(r"^\| `(--[\w-]+)", sections[name], re.MULTILINE)) == options
+
+
+def own_tasks() -> dict[str, inspect.Signature]:
+    for module in app.conf.imports:
+        import_module(module)
+    tasks = {name: task for name, task in app.tasks.items() if name.startswith("usage_credits.")}
+    return {name: inspect.signature(task.run) for name, task in tasks.items()}
+
+
+def test_document_every_task_and_its_arguments() -> None:
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", page("reference/tasks.md"), re.M | re.S))
+    documented = {
+        f"usage_credits.{name}": re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+        for name, section in sections.items()
+    }
+    assert documented == {name: list(signature.parameters) for name, signature in own_tasks().items()}
+
+
+def test_show_a_schedule_of_tasks_that_exist() -> None:
+    ((caption, code),) = [block for block in blocks("how-to/jobs.md", "python") if block[0]]
+    settings: dict[str, Any] = {}
+    exec(code, settings)
+    scheduled = {
+        entry["task"]: entry.get("kwargs", {}) for entry in settings["CELERY_BEAT_SCHEDULE"].values()
+    }
+    assert caption == "settings.py"
+    assert settings["CELERY_IMPORTS"] == app.conf.imports
+    assert set(scheduled) == set(own_tasks())
+    for name, arguments in scheduled.items():
+        own_tasks()[name].bind(**arguments)
+
+
+def test_show_tasks_that_are_sent_with_arguments_they_take() -> None:
+    sent = 0
+    for _caption, code in blocks("how-to/jobs.md", "python"):
+        for node in ast.walk(ast.parse(code)):
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="delay" | "enqueue")):
+                    arguments = {word.arg: ast.literal_eval(word.value) for word in node.keywords if word.arg}
+                    own_tasks()[f"usage_credits.{name}"].bind(**arguments)
+                    sent += 1
+    assert sent == 4
+
+
+@pytest.mark.parametrize("language", ["text", "ini"])
+def test_show_command_lines_that_are_understood(language: str) -> None:
+    code = "\n".join(code for _caption, code in blocks("how-to/jobs.md", language))
+    lines = re.findall(r"python manage\.py (\w+)(.*)", code)
+    assert lines
+    for name, options in lines:
+        parser = CommandParser()
+        own_commands()[name].add_arguments(parser)
+        parser.parse_args(options.split())
 
 
 @pytest.mark.parametrize("name", usage_credits.__all__)

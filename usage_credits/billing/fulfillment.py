@@ -21,6 +21,7 @@ from usage_credits.exceptions import UsageCreditsError
 from usage_credits.ledger.changes import Update, store
 from usage_credits.ledger.journal import lock_all, write
 from usage_credits.ledger.posting import Posting
+from usage_credits.ledger.wallet_ranges import WalletRange, of_wallets
 from usage_credits.models import Fulfillment, Wallet
 from usage_credits.models.fulfillment import FulfillmentQuerySet
 
@@ -60,16 +61,18 @@ class _Due(NamedTuple):
     wallet_id: int
 
 
-def count_due(*, using: str | None = None) -> int:
+def count_due(*, wallets: WalletRange | None = None, using: str | None = None) -> int:
     """Return how many fulfillments are due now, in one statement."""
-    return _due(using or router.db_for_read(Wallet)).count()
+    return _due(using or router.db_for_read(Wallet), wallets).count()
 
 
-def preview_due(*, limit: int | None = None, using: str | None = None) -> Fulfilled:
+def preview_due(
+    *, limit: int | None = None, wallets: WalletRange | None = None, using: str | None = None
+) -> Fulfilled:
     """Return what `fulfill_due` would come to now; locks nothing and writes nothing."""
     using = using or router.db_for_read(Wallet)
     now, total = timezone.now(), Fulfilled()
-    for page in _pages(_due(using), limit):
+    for page in _pages(_due(using, wallets), limit):
         fulfillments = list(
             Fulfillment.objects.using(using).filter(pk__in=[due.pk for due in page]).select_related("wallet")
         )
@@ -84,6 +87,7 @@ def fulfill_due(
     batch_size: int = 500,
     limit: int | None = None,
     ids: Collection[int] | None = None,
+    wallets: WalletRange | None = None,
     using: str | None = None,
 ) -> Iterator[Fulfilled]:
     """Award what is due now, the longest due first, `batch_size` fulfillments at a time; yield what each batch did.
@@ -92,16 +96,18 @@ def fulfill_due(
     and the next run goes on. Wallets that another worker holds are taken up last, and waited for then. One that
     fails stays due and keeps the reason as `last_error`; it is not tried again in this run and stops no other.
     `limit` bounds how many are tried. At last, what no payment stands behind and whose stop has come is ended;
-    not where `ids` says which fulfillments it is about.
+    not where `ids` says which fulfillments it is about. `wallets` leaves out all others.
     Raises what makes it impossible to keep the reason, such as a lost connection.
     """
-    run = _Run(batch_size, limit, ids, using or router.db_for_write(Wallet))
-    logger.info("Awarding due fulfillments: %d wait", count_due(using=run.using))
+    using = using or router.db_for_write(Wallet)
+    due = _due(using, wallets)
+    run = _Run(batch_size, limit, due if ids is None else due.filter(pk__in=ids), using)
+    logger.info("Awarding due fulfillments: %d wait", due.count())
     started, total = time.monotonic(), Fulfilled()
     for batch in run.batches():
         total += batch
         yield batch
-    ended = sum(end_stopped(batch_size=batch_size, using=run.using)) if ids is None else 0
+    ended = sum(end_stopped(batch_size=batch_size, wallets=wallets, using=using)) if ids is None else 0
     logger.info(
         "Awarded due fulfillments in %.1f seconds: awards %d, credits %d, failed %d, ended %d",
         time.monotonic() - started,
@@ -115,11 +121,11 @@ def fulfill_due(
 class _Run:
     """One run over what is due when it starts; what becomes due meanwhile is for the next one."""
 
-    def __init__(self, batch_size: int, limit: int | None, ids: Collection[int] | None, using: str) -> None:
+    def __init__(self, batch_size: int, limit: int | None, due: FulfillmentQuerySet, using: str) -> None:
         self.using = using
         self._size = batch_size
         self._left = limit
-        self._due = _due(using) if ids is None else _due(using).filter(pk__in=ids)
+        self._due = due
         self._held: list[int] = []
 
     def batches(self) -> Iterator[Fulfilled]:
@@ -235,8 +241,8 @@ def _preview(fulfillment: Fulfillment, awarded: set[datetime.datetime], now: dat
     return Fulfilled(len(credits), sum(credits), failed, 1)
 
 
-def _due(using: str) -> FulfillmentQuerySet:
-    due = Fulfillment.objects.using(using).due(timezone.now())
+def _due(using: str, wallets: WalletRange | None) -> FulfillmentQuerySet:
+    due = Fulfillment.objects.using(using).due(timezone.now()).filter(of_wallets(wallets))
     return due.order_by("next_fulfillment_at", "pk")
 
 

@@ -17,6 +17,7 @@ from usage_credits.billing.schedules import advance, awarded_dates, awards_due
 from usage_credits.exceptions import InvalidValue
 from usage_credits.ledger.journal import lock_all, posting, write
 from usage_credits.ledger.posting import Posting
+from usage_credits.ledger.wallet_ranges import WalletRange, of_wallets
 from usage_credits.ledger.wallets import find_wallet
 from usage_credits.models import MANUAL_SOURCE, Fulfillment, Wallet
 
@@ -114,15 +115,18 @@ class ManualFulfillments:
         return Fulfillment.objects.using(using).filter(wallet=self.post.wallet, source=MANUAL_SOURCE)
 
 
-def end_stopped(*, batch_size: int = 500, using: str | None = None) -> Iterator[int]:
+def end_stopped(
+    *, batch_size: int = 500, wallets: WalletRange | None = None, using: str | None = None
+) -> Iterator[int]:
     """End the manual fulfillments whose stop has come, `batch_size` at a time, yielding how many each batch ended.
 
     A batch locks its wallets in key order and commits by itself. What is still due is left for those who award it.
+    `wallets` leaves out all others.
     """
     using = using or router.db_for_write(Wallet)
     later = Q()
     while True:
-        stopped = Fulfillment.objects.using(using).to_end(timezone.now()).filter(later)
+        stopped = Fulfillment.objects.using(using).to_end(timezone.now()).filter(of_wallets(wallets), later)
         # In the order of the index on stops: by primary key all fulfillments would be gone through.
         page = list(stopped.order_by("stops_at", "pk").values_list("stops_at", "pk", "wallet")[:batch_size])
         if not page:

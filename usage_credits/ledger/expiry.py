@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from usage_credits.ledger.journal import lock_all, write
 from usage_credits.ledger.posting import Posting
+from usage_credits.ledger.wallet_ranges import WalletRange, of_wallets
 from usage_credits.models import Fulfillment, Hold, Lot, Wallet
 
 
@@ -24,25 +25,37 @@ class Expired:
     credits: int = 0
     holds: int = 0
 
+    def __add__(self, other: Expired) -> Expired:
+        return Expired(
+            self.wallets + other.wallets,
+            self.lots + other.lots,
+            self.credits + other.credits,
+            self.holds + other.holds,
+        )
 
-def count_expired(using: str | None = None) -> Expired:
+
+def count_expired(using: str | None = None, *, wallets: WalletRange | None = None) -> Expired:
     """Return what waits to be booked now, in two statements; what holds give back is not counted beforehand."""
     using, now = using or router.db_for_read(Wallet), timezone.now()
     totals = (
         Lot.objects.using(using)
         .expired(now)
+        .filter(of_wallets(wallets))
         .aggregate(wallets=Count("wallet", distinct=True), lots=Count("pk"), credits=Sum("remaining"))
     )
-    return Expired(totals["wallets"], totals["lots"], totals["credits"] or 0, _overdue(using, now).count())
+    holds = _overdue(using, now).filter(of_wallets(wallets)).count()
+    return Expired(totals["wallets"], totals["lots"], totals["credits"] or 0, holds)
 
 
-def book_expired(*, batch_size: int = 500, using: str | None = None) -> Iterator[Expired]:
+def book_expired(
+    *, batch_size: int = 500, wallets: WalletRange | None = None, using: str | None = None
+) -> Iterator[Expired]:
     """Post an expiration row for every expired lot, `batch_size` wallets at a time, yielding what each batch booked.
 
     Releases the holds whose time is over, too: what they kept goes back to its lots, or is gone where those have
     expired. A batch locks its wallets in key order and commits by itself; when this is interrupted, the batches
     before stay and the next run goes on. Balances as they are read do not change: expired lots had stopped counting
-    before.
+    before. `wallets` leaves out all others.
     """
     using = using or router.db_for_write(Wallet)
     after = 0
@@ -52,7 +65,7 @@ def book_expired(*, batch_size: int = 500, using: str | None = None) -> Iterator
         found = {
             pk
             for rows in waiting
-            for pk in rows.filter(wallet__gt=after)
+            for pk in rows.filter(of_wallets(wallets), wallet__gt=after)
             .order_by("wallet")
             .values_list("wallet", flat=True)
             .distinct()[:batch_size]

@@ -9,6 +9,7 @@ from django.db import connections, router
 from django.db.models import Max, Min
 
 from usage_credits.ledger.invariants import CATEGORIES, CHECKS
+from usage_credits.ledger.wallet_ranges import WalletRange, of_wallets
 from usage_credits.models import Wallet
 
 WALLETS_AT_ONCE = 10_000
@@ -27,14 +28,18 @@ class Finding:
         return f"{self.invariant} wallet {self.wallet_id}, {self.row}: {self.problem}"
 
 
-def verify(*, wallet_id: int | None = None, using: str | None = None) -> Iterator[Finding]:
-    """Yield every row that breaks INV-1 to INV-6, INV-8 or, as far as caps go, INV-9, of one wallet or of all.
+def verify(
+    *, wallet_id: int | None = None, wallets: WalletRange | None = None, using: str | None = None
+) -> Iterator[Finding]:
+    """Yield every row that breaks INV-1 to INV-6, INV-8 or, as far as caps go, INV-9, of one wallet, some or all.
 
     Reads only and takes no lock: each check is one statement and so sees one state of the database, also while
     others write. Goes through the wallets in key order, `WALLETS_AT_ONCE` at a time, so that memory stays flat.
     """
     using = using or router.db_for_read(Wallet)
-    for first, last in _ranges(wallet_id, using):
+    if wallet_id is not None:
+        wallets = WalletRange(wallet_id, wallet_id)
+    for first, last in _ranges(wallets, using):
         for check in CHECKS:
             with connections[using].cursor() as cursor:
                 cursor.execute(check.sql, {"first": first, "last": last, **CATEGORIES})
@@ -44,12 +49,13 @@ def verify(*, wallet_id: int | None = None, using: str | None = None) -> Iterato
                     )
 
 
-def _ranges(wallet_id: int | None, using: str) -> Iterator[tuple[int, int]]:
-    if wallet_id is not None:
-        yield wallet_id, wallet_id
-        return
-    ends = Wallet.objects.using(using).aggregate(first=Min("pk"), last=Max("pk"))
+def _ranges(wallets: WalletRange | None, using: str) -> Iterator[tuple[int, int]]:
+    ends = (
+        Wallet.objects.using(using)
+        .filter(of_wallets(wallets, "pk"))
+        .aggregate(first=Min("pk"), last=Max("pk"))
+    )
     if ends["first"] is None:
         return
     for first in range(ends["first"], ends["last"] + 1, WALLETS_AT_ONCE):
-        yield first, first + WALLETS_AT_ONCE - 1
+        yield first, min(first + WALLETS_AT_ONCE - 1, ends["last"])

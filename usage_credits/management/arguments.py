@@ -8,14 +8,22 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db import connections, router
 
+from usage_credits.ledger.wallet_ranges import LAST_KEY, WalletRange, check_wallets
 from usage_credits.models import Wallet
-
-LARGEST_BATCH = 10_000
+from usage_credits.values import MAX_BATCH
 
 
 def add_database(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--database", metavar="ALIAS", help="database of the wallets; by default what the routers say"
+    )
+
+
+def add_wallets(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--wallets",
+        metavar="IDS",
+        help="only these wallets: one id, FIRST-LAST (both included), or FIRST- (to the end)",
     )
 
 
@@ -40,9 +48,22 @@ def database(options: dict[str, Any]) -> str:
 def batch_size(options: dict[str, Any]) -> int:
     """Return --batch-size; raises CommandError."""
     size: int = options["batch_size"]
-    if not 1 <= size <= LARGEST_BATCH:
-        raise CommandError(f"--batch-size: got {size}, allowed is a whole number from 1 to {LARGEST_BATCH}.")
+    if not 1 <= size <= MAX_BATCH:
+        raise CommandError(f"--batch-size: got {size}, allowed is a whole number from 1 to {MAX_BATCH}.")
     return size
+
+
+def wallets(options: dict[str, Any]) -> WalletRange | None:
+    """Return the range that --wallets names, None for all; raises CommandError."""
+    text: str | None = options["wallets"]
+    if text is None:
+        return None
+    first, dash, last = text.partition("-")
+    try:
+        return check_wallets([int(first), int(last or (LAST_KEY if dash else first))])
+    except ValueError as error:
+        allowed = "an id, FIRST-LAST or FIRST-, such as 7, 1-5000 or 5001-"
+        raise CommandError(f"--wallets: got {text!r}, allowed is {allowed}.") from error
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -23,25 +23,23 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only say what would be booked")
+        arguments.add_wallets(parser)
         arguments.add_batch_size(parser, "wallets")
         arguments.add_database(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         using = arguments.database(options)
         batch_size = arguments.batch_size(options)
-        waiting = count_expired(using)
+        wallets = arguments.wallets(options)
+        waiting = count_expired(using, wallets=wallets)
         if options["dry_run"]:
             self.stdout.write(f"Would expire {_figures(waiting)}.{_released(waiting)}")
             return
-        lots = wallets = credits = holds = 0
+        done = Expired()
         with Progress(self.stderr, waiting.lots, options["verbosity"]) as progress:
-            for batch in book_expired(batch_size=batch_size, using=using):
-                lots += batch.lots
-                wallets += batch.wallets
-                credits += batch.credits
-                holds += batch.holds
+            for batch in book_expired(batch_size=batch_size, wallets=wallets, using=using):
+                done += batch
                 progress.advance(batch.lots)
-        done = Expired(wallets=wallets, lots=lots, credits=credits, holds=holds)
         self.stdout.write(self.style.SUCCESS(f"Expired {_figures(done)}.{_released(done)}"))
 
 

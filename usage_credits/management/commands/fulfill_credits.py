@@ -26,22 +26,25 @@ class Command(BaseCommand):
         parser.add_argument(
             "--limit", type=int, metavar="N", help="try at most this many fulfillments, the longest due first"
         )
+        arguments.add_wallets(parser)
         arguments.add_batch_size(parser, "fulfillments")
         arguments.add_database(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         using = arguments.database(options)
         batch_size = arguments.batch_size(options)
+        wallets = arguments.wallets(options)
         limit: int | None = options["limit"]
         if limit is not None and limit < 1:
             raise CommandError(f"--limit: got {limit}, allowed is 1 or more.")
         if options["dry_run"]:
-            self.stdout.write(f"Would make {_figures(preview_due(limit=limit, using=using))}.")
+            preview = preview_due(limit=limit, wallets=wallets, using=using)
+            self.stdout.write(f"Would make {_figures(preview)}.")
             return
-        waiting = count_due(using=using)
+        waiting = count_due(wallets=wallets, using=using)
         done = Fulfilled()
         with Progress(self.stderr, min(waiting, limit or waiting), options["verbosity"]) as progress:
-            for batch in fulfill_due(batch_size=batch_size, limit=limit, using=using):
+            for batch in fulfill_due(batch_size=batch_size, limit=limit, wallets=wallets, using=using):
                 done += batch
                 progress.advance(batch.tried)
         summary = f"Made {_figures(done)}."

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from usage_credits.ledger.verification import verify
+from usage_credits.ledger.wallet_ranges import of_wallets
 from usage_credits.management import arguments
 from usage_credits.management.arguments import counted
 from usage_credits.models import Transaction, Wallet
@@ -23,7 +24,7 @@ class Command(BaseCommand):
     help = "Check that balances, lots, allocations and debts agree. Reads only, locks nothing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--wallet", type=int, metavar="ID", help="check this wallet only")
+        arguments.add_wallets(parser)
         parser.add_argument(
             "--limit", type=int, default=100, metavar="N", help="how many findings to print (default: 100)"
         )
@@ -31,18 +32,17 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         using = arguments.database(options)
-        wallet_id: int | None = options["wallet"]
+        which = arguments.wallets(options)
         limit: int = options["limit"]
         if limit < 0:
             raise CommandError(f"--limit: got {limit}, allowed is 0 or more.")
-        wallets = Wallet.objects.using(using)
-        rows = Transaction.objects.using(using)
-        if wallet_id is not None:
-            wallets, rows = wallets.filter(pk=wallet_id), rows.filter(wallet=wallet_id)
-            if not wallets.exists():
-                raise CommandError(f"--wallet: there is no wallet {wallet_id}.")
+        wallets = Wallet.objects.using(using).filter(of_wallets(which, "pk"))
+        rows = Transaction.objects.using(using).filter(of_wallets(which))
+        # A range is asked about as a share of all wallets, and may hold none; one wallet is asked about by name.
+        if which is not None and which.first == which.last and not wallets.exists():
+            raise CommandError(f"--wallets: there is no wallet {which.first}.")
         found = 0
-        for finding in verify(wallet_id=wallet_id, using=using):
+        for finding in verify(wallets=which, using=using):
             found += 1
             if found <= limit:
                 self.stderr.write(str(finding))

@@ -1,0 +1,1 @@
+"""Optional integrations. Nothing else imports these; each needs what it integrates."""

@@ -1,0 +1,65 @@
+"""The jobs as tasks of Django's own framework, which Django 6 brings. Each may run twice and at once."""
+
+from __future__ import annotations
+
+from django.tasks import task
+
+from usage_credits.contrib import jobs
+
+
+@task
+def fulfill_credits(
+    *,
+    wallets: list[int] | None = None,
+    shards: int = 1,
+    batch_size: int = 500,
+    database: str | None = None,
+) -> dict[str, int]:
+    """Award every due fulfillment of the wallets from `wallets[0]` to `wallets[1]`, or of all.
+
+    `shards` above 1 enqueues one task for each of so many ranges of their primary keys instead. Returns what was
+    awarded, or {"ranges": …}. Raises JobFailed where a fulfillment stays due; the others are awarded.
+    """
+    return jobs.run(
+        jobs.fulfill,
+        fulfill_credits.enqueue,
+        wallets=wallets,
+        shards=shards,
+        batch_size=batch_size,
+        database=database,
+    )
+
+
+@task
+def expire_credits(
+    *,
+    wallets: list[int] | None = None,
+    shards: int = 1,
+    batch_size: int = 500,
+    database: str | None = None,
+) -> dict[str, int]:
+    """Book the expired lots and release the overdue holds of the wallets from `wallets[0]` to `wallets[1]`, or of all.
+
+    `shards` above 1 enqueues one task for each of so many ranges of their primary keys instead. Returns what was
+    booked, or {"ranges": …}.
+    """
+    return jobs.run(
+        jobs.expire,
+        expire_credits.enqueue,
+        wallets=wallets,
+        shards=shards,
+        batch_size=batch_size,
+        database=database,
+    )
+
+
+@task
+def verify_credits(
+    *, wallets: list[int] | None = None, shards: int = 1, database: str | None = None
+) -> dict[str, int]:
+    """Check every invariant of the wallets from `wallets[0]` to `wallets[1]`, or of all.
+
+    `shards` above 1 enqueues one task for each of so many ranges of their primary keys instead. Returns
+    {"findings": 0}, or {"ranges": …}. Raises JobFailed where a row breaks an invariant; each is logged.
+    """
+    return jobs.run(jobs.prove, verify_credits.enqueue, wallets=wallets, shards=shards, database=database)
