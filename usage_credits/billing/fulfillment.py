@@ -224,7 +224,7 @@ def _store(fulfillments: list[Fulfillment], before: dict[int, dict[str, Any]], u
         for field in Fulfillment._meta.concrete_fields
         if any(getattr(one, field.attname) != before[one.pk][field.attname] for one in fulfillments)
     ]
-    store([Update(fulfillments, tuple(columns))], using)
+    store([Update(fulfillments if columns else [], columns)], using)
 
 
 def _preview(fulfillment: Fulfillment, awarded: set[datetime.datetime], now: datetime.datetime) -> Fulfilled:

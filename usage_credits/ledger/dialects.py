@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Any
 
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field, QuerySet
+from django.db.models import QuerySet
 
 from usage_credits.models import Wallet
 from usage_credits.models.fields import KeyField
@@ -55,40 +55,25 @@ def lock_by_writing(pks: Collection[int], connection: BaseDatabaseWrapper) -> li
     return sorted(Wallet.objects.using(connection.alias).raw(sql, list(pks)), key=lambda wallet: wallet.pk)
 
 
-def as_they_are(connection: BaseDatabaseWrapper) -> frozenset[type[models.Field[Any, Any]]]:
-    """Return the kinds of columns whose values the driver takes without a conversion."""
-    return PLAIN | {models.DateTimeField} if connection.vendor == "postgresql" else PLAIN
-
-
 def stores_at_once(connection: BaseDatabaseWrapper) -> bool:
     """Tell whether a statement may hold several that write, each as a WITH query of it."""
     return connection.vendor == "postgresql"
 
 
-def update_sql(
-    connection: BaseDatabaseWrapper, table: str, columns: Sequence[Field[object, object]], rows: int
-) -> str:
-    """Return the UPDATE of `columns` in many rows, whose parameters are each row's key and values.
-
-    The new values are joined as a table of their own: an expression of a CASE for each row would take each row through
-    all of them.
-    """
-    quote = connection.ops.quote_name
-    names = [quote(str(column.column)) for column in columns]
-    marks = f"({', '.join(['%s'] * (1 + len(columns)))})"
-    if connection.vendor == "mysql":
-        values = (
-            f"WITH new (id, {', '.join(names)}) AS (VALUES {', '.join([marks] * rows)}) SELECT * FROM new"  # noqa: S608
-        )
-        settings = ", ".join(f"{table}.{name} = new.{name}" for name in names)
-        return f"UPDATE {table} JOIN ({values}) AS new ON new.id = {table}.id SET {settings}"  # noqa: S608 - names of ours
-    first = marks
+def preparation(
+    field: models.Field[Any, Any], connection: BaseDatabaseWrapper
+) -> Callable[[Any, BaseDatabaseWrapper], Any] | None:
+    """Return what makes the database's value of an instance's; None where the driver takes it as it is."""
+    if type(field) in PLAIN:
+        return None
     if connection.vendor == "postgresql":
-        # The first row says the types of all.
-        types = ["bigint", *(str(column.db_type(connection)) for column in columns)]
-        first = f"({', '.join(f'%s::{type_}' for type_ in types)})"
-    settings = ", ".join(f"{name} = new.column{place}" for place, name in enumerate(names, start=2))
-    return (
-        f"UPDATE {table} SET {settings} "  # noqa: S608 - names of ours
-        f"FROM (VALUES {', '.join([first, *[marks] * (rows - 1)])}) AS new WHERE {table}.id = new.column1"
-    )
+        if isinstance(field, models.DateTimeField):
+            return None
+        if isinstance(field, models.JSONField):
+            # As text, because the driver takes several times as long for its wrapper.
+            return lambda value, _: _as_text(field.get_db_prep_save(value, connection))
+    return field.get_db_prep_save
+
+
+def _as_text(json: Any) -> Any:
+    return None if json is None else json.dumps(json.obj)

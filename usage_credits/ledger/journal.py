@@ -120,7 +120,7 @@ def write(posts: Sequence[Posting], using: str) -> None:
             [claim for post in posts for claim in post.claims.changed.values()],
             ("amount", "open_amount", "metadata"),
         ),
-        Update([post.wallet for post in posts], tuple(sorted(projections))),
+        Update([post.wallet for post in posts] if projections else [], tuple(sorted(projections))),
     ]
     store(changes, using)
     forget_emptied([post.holds for post in posts], using)
