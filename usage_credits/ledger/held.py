@@ -13,7 +13,7 @@ from django.db import router
 from usage_credits.exceptions import InsufficientCredits
 from usage_credits.ledger import statements
 from usage_credits.ledger.entries import DebitEntry
-from usage_credits.ledger.events import announce, announce_posted
+from usage_credits.ledger.events import Happening, announce_posting
 from usage_credits.models import HeldLot, Hold, Lot, Transaction, Wallet
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Holds:
         self.parts: dict[int, HeldLot] = {}
         self._post = post
         self._overdue = overdue
-        self._events: list[tuple[int, str, dict[str, Any]]] = []
+        self._events: list[tuple[int, Happening]] = []
 
     @property
     def has_changes(self) -> bool:
@@ -127,14 +127,12 @@ class Holds:
 
     def announce(self) -> None:
         """Announce the posting's rows and what became of its holds, in the order in which they came."""
-        post, told = self._post, 0
-        for rows, event, fields in self._events:
-            for row in post.rows[told:rows]:
-                announce_posted(post.wallet, row)
+        happened: list[Transaction | Happening] = []
+        told = 0
+        for rows, happening in self._events:
+            happened += [*self._post.rows[told:rows], happening]
             told = rows
-            announce(event, post.wallet, **fields)
-        for row in post.rows[told:]:
-            announce_posted(post.wallet, row)
+        announce_posting(self._post.wallet, [*happened, *self._post.rows[told:]])
 
     def _pay(self, row: Transaction, parts: Sequence[HeldLot], amount: int) -> None:
         self.total -= amount
@@ -155,7 +153,7 @@ class Holds:
             "metadata": hold.metadata,
             **fields,
         }
-        self._events.append((len(self._post.rows), event, facts))
+        self._events.append((len(self._post.rows), Happening(event, facts)))
 
 
 def write_parts(changes: Sequence[Holds], using: str) -> None:
