@@ -18,6 +18,7 @@ from usage_credits.billing.manual_fulfillments import end_stopped
 from usage_credits.billing.rollovers import are_capped, read_cycles
 from usage_credits.billing.schedules import advance, awarded_dates, awards_due, record_failure
 from usage_credits.exceptions import UsageCreditsError
+from usage_credits.ledger.among import Among
 from usage_credits.ledger.journal import lock_all, write
 from usage_credits.ledger.posting import Posting
 from usage_credits.ledger.statements import update
@@ -167,7 +168,8 @@ class _Run:
             fulfillments = [
                 fulfillment
                 for fulfillment in Fulfillment.objects.using(self.using)
-                .filter(pk__in=[due.pk for due in page if due.wallet_id in posts])
+                .filter(Among("pk", [due.pk for due in page if due.wallet_id in posts]))
+                .defer("created_at")
                 .order_by("next_fulfillment_at", "pk")
                 if fulfillment.due_date(posts[fulfillment.wallet_id].now)
             ]
