@@ -169,7 +169,6 @@ class _Run:
                 fulfillment
                 for fulfillment in Fulfillment.objects.using(self.using)
                 .filter(Among("pk", [due.pk for due in page if due.wallet_id in posts]))
-                .defer("created_at")
                 .order_by("next_fulfillment_at", "pk")
                 if fulfillment.due_date(posts[fulfillment.wallet_id].now)
             ]
