@@ -1,24 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 import time_machine
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from tests.factories import add_lots, days, make_wallet
+from tests.ledger.statements import count_statements, sent
 from usage_credits.ledger.verification import verify
 from usage_credits.models import Hold, Wallet
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def count_statements(action: Callable[[], Any]) -> int:
-    with CaptureQueriesContext(connection) as captured:
-        action()
-    return len(captured)
 
 
 @pytest.fixture
@@ -29,16 +19,16 @@ def wallet() -> Wallet:
 @pytest.mark.parametrize("lots", [2, 500])
 def test_hold_capture_and_release_of_many_lots(wallet: Wallet, lots: int) -> None:
     add_lots(wallet, 3 * lots)
-    assert count_statements(lambda: wallet.hold(lots)) == 8
+    assert count_statements(lambda: wallet.hold(lots)) == sent(8, together=4, rows=lots)
     held = Hold.objects.get()
     assert held.wallet == wallet
-    assert count_statements(lambda: held.capture(lots // 2)) == 11
-    assert count_statements(lambda: wallet.debit(1)) == 9
-    assert count_statements(lambda: held.capture()) == 11
+    assert count_statements(lambda: held.capture(lots // 2)) == sent(11, together=4, rows=lots)
+    assert count_statements(lambda: wallet.debit(1)) == sent(9, together=4)
+    assert count_statements(lambda: held.capture()) == sent(11, together=4, rows=lots)
     held = wallet.hold(lots, idempotency_key="job")
-    assert count_statements(held.extend) == 6
-    assert count_statements(held.release) == 10
-    assert count_statements(lambda: wallet.debit(1)) == 8
+    assert count_statements(held.extend) == 5
+    assert count_statements(held.release) == sent(10, together=3, rows=lots)
+    assert count_statements(lambda: wallet.debit(1)) == sent(8, together=4)
     assert list(verify()) == []
 
 
@@ -56,6 +46,6 @@ def test_write_that_finds_many_overdue_holds(wallet: Wallet, holds: int) -> None
         for _ in range(holds):
             wallet.hold(2)
         clock.shift(days(0.5))
-        assert count_statements(lambda: wallet.debit(5)) == 11
+        assert count_statements(lambda: wallet.debit(5)) == sent(11, together=5, rows=holds)
         assert wallet.held == 0
     assert list(verify()) == []

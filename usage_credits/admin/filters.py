@@ -20,6 +20,8 @@ from usage_credits.models import Wallet
 from usage_credits.owners import HasWallet
 
 MOST_ASSETS = 50
+LATEST_WALLETS = 10_000
+"""Assets are offered as they are found in so many wallets: to find all, each page would read all wallets."""
 
 
 class ChoiceFilter(admin.SimpleListFilter):
@@ -152,9 +154,9 @@ class AssetFilter(ChoiceFilter):
     wallet_path = ""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        assets = Wallet.objects.using(model_admin.get_queryset(request).db).order_by("asset")
-        names = assets.values_list("asset", flat=True).distinct()[:MOST_ASSETS]
-        return [(name, name) for name in names]
+        wallets = Wallet.objects.using(model_admin.get_queryset(request).db).order_by("-pk")
+        names = sorted(set(wallets.values_list("asset", flat=True)[:LATEST_WALLETS]))
+        return [(name, name) for name in names[:MOST_ASSETS]]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
         asset = self.value()

@@ -19,9 +19,9 @@ from usage_credits.billing.rollovers import are_capped, read_cycles
 from usage_credits.billing.schedules import advance, awarded_dates, awards_due, record_failure
 from usage_credits.exceptions import UsageCreditsError
 from usage_credits.ledger.among import Among
+from usage_credits.ledger.changes import Update, store
 from usage_credits.ledger.journal import lock_all, write
 from usage_credits.ledger.posting import Posting
-from usage_credits.ledger.statements import update
 from usage_credits.models import Fulfillment, Wallet
 from usage_credits.models.fulfillment import FulfillmentQuerySet
 
@@ -220,7 +220,7 @@ def _store(fulfillments: list[Fulfillment], before: dict[int, dict[str, Any]], u
         was = before[fulfillment.pk]
         changed.update(name for name, value in vars(fulfillment).items() if value is not was.get(name))
     columns = [field.name for field in Fulfillment._meta.concrete_fields if field.attname in changed]
-    update(fulfillments, columns, using)
+    store([Update(fulfillments, tuple(columns))], using)
 
 
 def _preview(fulfillment: Fulfillment, awarded: set[datetime.datetime], now: datetime.datetime) -> Fulfilled:

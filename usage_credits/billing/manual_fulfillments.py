@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import models, router, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from usage_credits.billing.awards import Award, announce_awards
@@ -119,14 +120,16 @@ def end_stopped(*, batch_size: int = 500, using: str | None = None) -> Iterator[
     A batch locks its wallets in key order and commits by itself. What is still due is left for those who award it.
     """
     using = using or router.db_for_write(Wallet)
-    after = 0
+    later = Q()
     while True:
-        stopped = Fulfillment.objects.using(using).to_end(timezone.now()).filter(pk__gt=after)
-        page = dict(stopped.order_by("pk").values_list("pk", "wallet")[:batch_size])
+        stopped = Fulfillment.objects.using(using).to_end(timezone.now()).filter(later)
+        # In the order of the index on stops: by primary key all fulfillments would be gone through.
+        page = list(stopped.order_by("stops_at", "pk").values_list("stops_at", "pk", "wallet")[:batch_size])
         if not page:
             return
-        yield _end(page, using)
-        after = max(page)
+        yield _end({pk: wallet for _, pk, wallet in page}, using)
+        stop, last, _ = page[-1]
+        later = Q(stops_at__gte=stop) & (Q(stops_at__gt=stop) | Q(pk__gt=last))
 
 
 def _end(page: dict[int, int], using: str) -> int:

@@ -13,7 +13,6 @@ from usage_credits.ledger.entries import DebitEntry
 from usage_credits.ledger.posting import Posting
 from usage_credits.models import Fulfillment, Transaction
 
-
 _CYCLES = "open_cycles"
 
 

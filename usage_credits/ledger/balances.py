@@ -10,8 +10,9 @@ from django.db.models import BigIntegerField, F, FilteredRelation, OuterRef, Q, 
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from usage_credits.dsl.categories import EXPIRATION
 from usage_credits.exceptions import WalletNotFound
-from usage_credits.models import Allocation, HeldLot, Lot, Transaction, Wallet
+from usage_credits.models import Allocation, Lot, Transaction, Wallet
 from usage_credits.models.lot import in_scope
 from usage_credits.values import check_moment, check_operation
 
@@ -72,7 +73,7 @@ def available_in(wallets: QuerySet[Wallet]) -> int | None:
 def balance_at(wallet: Wallet, moment: datetime.datetime) -> int:
     """Return the signed balance at `moment` (aware): in the past as it was, in the future as time alone leaves it.
 
-    One statement. Raises InvalidValue for a naive datetime.
+    One statement, which reads what was posted since `moment`. Raises InvalidValue for a naive datetime.
     """
     moment = check_moment(moment, "moment") or timezone.now()
     using = router.db_for_read(Wallet, instance=wallet)
@@ -80,23 +81,24 @@ def balance_at(wallet: Wallet, moment: datetime.datetime) -> int:
     if moment >= timezone.now():
         return _one(wallets, signed_balance(moment))
     rows = Transaction.objects.filter(wallet=OuterRef("pk"), created_at__lte=moment)
-    lots = rows.filter(lot__expires_at__lte=moment).order_by().values("wallet")
-    # What a hold charged or gave back later, it kept at that moment, as what it keeps still: so it had not expired.
-    paid = (
-        Allocation.objects.filter(debit__wallet=OuterRef("pk"), lot__expires_at__lte=moment)
-        .filter(Q(debit__created_at__lte=moment) | Q(debit__hold__isnull=False))
-        .order_by()
-        .values("debit__wallet")
-    )
-    held = HeldLot.objects.filter(
-        hold__wallet=OuterRef("pk"), hold__is_open=True, lot__expires_at__lte=moment
-    )
-    kept = held.order_by().values("hold__wallet")
     last = Coalesce(
         Subquery(rows.newest_first().values("balance_after")[:1]), 0, output_field=BigIntegerField()
     )
-    totals = [_total(rows.values(total=Sum("amount"))) for rows in (lots, paid, kept)]
-    return _one(wallets, last - totals[0] + totals[1] + totals[2])
+    # What had expired by then without being booked was booked later or waits still: nothing else takes of an expired
+    # lot, but holds, for which it had not expired.
+    waiting = Lot.objects.expired(moment).filter(wallet=OuterRef("pk"), transaction__created_at__lte=moment)
+    booked = Allocation.objects.filter(
+        debit__wallet=OuterRef("pk"),
+        debit__created_at__gt=moment,
+        debit__category=EXPIRATION,
+        debit__hold=None,
+        lot__expires_at__lte=moment,
+        lot__transaction__created_at__lte=moment,
+    )
+    expired = _total(waiting.order_by().values("wallet").values(total=Sum("remaining"))) + _total(
+        booked.order_by().values("debit__wallet").values(total=Sum("amount"))
+    )
+    return _one(wallets, last - expired)
 
 
 def _one(wallets: QuerySet[Wallet], expression: Any) -> int:

@@ -18,7 +18,8 @@ from django.db.models.functions import Coalesce
 from usage_credits.dsl.grid import Grid
 from usage_credits.dsl.periods import Period
 from usage_credits.exceptions import CapExceeded
-from usage_credits.ledger import statements
+from usage_credits.ledger.changes import Update, store
+from usage_credits.ledger.dialects import MAX_PARAMETERS
 from usage_credits.models import Hold, SpendingCap, Transaction, Wallet
 
 if TYPE_CHECKING:
@@ -128,8 +129,8 @@ class Caps:
         caps = SpendingCap.objects.using(wallet._state.db or router.db_for_write(Wallet)).filter(
             wallet=wallet
         )
-        for start in range(0, len(keys), statements.MAX_PARAMETERS // 2):
-            batch = keys[start : start + statements.MAX_PARAMETERS // 2]
+        for start in range(0, len(keys), MAX_PARAMETERS // 2):
+            batch = keys[start : start + MAX_PARAMETERS // 2]
             for cap in caps_at(caps.filter(attributed_to__in=batch), self._post.now):
                 found[cap.attributed_to].append(cap)
         return found
@@ -141,4 +142,4 @@ def write_caps(posts: Sequence[Posting], using: str) -> None:
         for cap in post.caps.changed.values():
             cap.counts_from = cap.counts_from or post.rows[0].pk
     caps = [cap for post in posts for cap in post.caps.changed.values()]
-    statements.update(caps, ["spent", "window_start", "counts_from"], using)
+    store([Update(caps, ("spent", "window_start", "counts_from"))], using)

@@ -5,14 +5,17 @@ Two thirds of a debit's time would otherwise go into building the same few queri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from django.db import connections, models
+from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Expression
 from django.db.models.sql.compiler import SQLCompiler
+
+from usage_credits.ledger import instances
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -38,8 +41,8 @@ class _Plan(NamedTuple):
     parameters: tuple[Any, ...]
     model: type[models.Model]
     columns: list[str]
-    annotations: dict[str, int]
-    converters: list[tuple[int, list[Callable[..., Any]], Any]]
+    """What the values of a row are: first the model's columns, then annotations."""
+    converters: list[tuple[str, list[Callable[..., Any]], Any]]
 
 
 class CompiledQuery(Generic[Row]):
@@ -54,23 +57,26 @@ class CompiledQuery(Generic[Row]):
         self._fields = fields
         self._plan = lru_cache(maxsize=64)(self._compile)
 
-    def __call__(self, using: str, *values: Any) -> list[Row]:
-        """Return the rows of the database `using` for `values`."""
+    def __call__(self, cursor: CursorWrapper, *values: Any) -> list[Row]:
+        """Return the rows for `values`, read by Django's `cursor`."""
+        connection = cursor.db
         find = self._plan if len(values) <= MOST_REMEMBERED else self._compile
-        plan = find(using, len(values))
-        connection = connections[using]
+        plan = find(connection.alias, len(values))
         parameters = [
             one.output_field.get_db_prep_value(values[one.index], connection)
             if isinstance(one, Slot)
             else one
             for one in plan.parameters
         ]
-        with connection.cursor() as cursor:
-            cursor.execute(plan.sql, parameters)
-            found: Sequence[Sequence[Any]] = cursor.fetchall()
-        if plan.converters:
-            found = [_convert(row, plan.converters, connection) for row in found]
-        return [_instance(plan, row, using) for row in found]
+        cursor.execute(plan.sql, parameters)
+        rows: list[Any] = [
+            instances.read(plan.model, plan.columns, row, connection.alias) for row in cursor.fetchall()
+        ]
+        for name, calls, column in plan.converters:
+            for row in rows:
+                for call in calls:
+                    setattr(row, name, call(getattr(row, name), column, connection))
+        return rows
 
     def _compile(self, using: str, values: int) -> _Plan:
         slots = [Slot(index, self._fields[min(index, len(self._fields) - 1)]) for index in range(values)]
@@ -79,27 +85,7 @@ class CompiledQuery(Generic[Row]):
         sql, parameters = compiler.as_sql()
         selected = [column for column, _sql, _alias in compiler.select]
         columns = [selected[place].target.attname for place in compiler.klass_info["select_fields"]]
+        columns += compiler.annotation_col_map or ()
         found = compiler.get_converters(selected)
-        converters = [(place, calls, column) for place, (calls, column) in found.items()]
-        return _Plan(
-            sql, tuple(parameters), rows.model, columns, compiler.annotation_col_map or {}, converters
-        )
-
-
-def _instance(plan: _Plan, row: Sequence[Any], using: str) -> Any:
-    instance = plan.model.from_db(using, plan.columns, row[: len(plan.columns)])
-    for name, place in plan.annotations.items():
-        setattr(instance, name, row[place])
-    return instance
-
-
-def _convert(
-    row: Sequence[Any],
-    converters: list[tuple[int, list[Callable[..., Any]], Any]],
-    connection: BaseDatabaseWrapper,
-) -> list[Any]:
-    values = list(row)
-    for place, calls, column in converters:
-        for call in calls:
-            values[place] = call(values[place], column, connection)
-    return values
+        converters = [(columns[place], calls, column) for place, (calls, column) in found.items()]
+        return _Plan(sql, tuple(parameters), rows.model, columns, converters)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 
-from django.db import router
+from django.db import connections, router
 from django.utils import timezone
 
 from usage_credits import conf
@@ -75,7 +75,9 @@ def dry_run(wallet: Wallet, price: int, operation: str | None, attributed_to: st
     """
     key = check_key(attributed_to, "attributed_to")
     # The very posting that a debit would be; it is written by nobody.
-    post = draft(wallet, timezone.now(), takes=True, using=wallet._state.db or router.db_for_read(Wallet))
+    with connections[wallet._state.db or router.db_for_read(Wallet)].cursor() as cursor:
+        post = draft(wallet, timezone.now(), takes=True, cursor=cursor)
+        post.book_expired()
     refused: UsageCreditsError | None = None
     shares: tuple[LotShare, ...] = ()
     if price:

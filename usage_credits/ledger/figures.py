@@ -38,6 +38,9 @@ ISSUED = Q(root_amount__gt=0) & ~_OTHERS
 SPENT = Q(root_amount__lt=0) & ~_OTHERS
 """Each row of `figures` is of exactly one of these five."""
 
+SKEW = datetime.timedelta(days=1)
+"""By how much the clocks of those who post to a wallet differ at most."""
+
 
 def wallets_to_report(
     *, owner: models.Model | None = None, wallet: Wallet | None = None, asset: str | None = None
@@ -72,6 +75,18 @@ def figures(wallets: QuerySet[Wallet]) -> QuerySet[Transaction]:
 def _root(column: str) -> Case:
     """Return the column of what a row undoes, null as it may be, or else its own."""
     return Case(When(reverses__isnull=False, then=F(f"reverses__{column}")), default=F(column))
+
+
+def spent_between(since: object, until: object) -> Q:
+    """Return the condition that a row of `figures` counts as spent, from `since` on and before `until`.
+
+    A reversal counts on the day of what it undoes, which came before it. So no row before `since` counts, and that,
+    unlike the moment of what a row undoes, is what the index on the rows' own moments can tell. A day is allowed for
+    clocks that disagree.
+    """
+    begin = check_moment(since, "since")
+    possible = Q() if begin is None else Q(created_at__gte=begin - SKEW)
+    return SPENT & possible & between(since, until)
 
 
 def between(since: object, until: object, column: str = "root_created_at") -> Q:

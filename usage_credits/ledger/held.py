@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from django.db import router
 
 from usage_credits.exceptions import InsufficientCredits
-from usage_credits.ledger import statements
+from usage_credits.ledger.changes import Insert, Update
+from usage_credits.ledger.dialects import MAX_PARAMETERS
 from usage_credits.ledger.entries import DebitEntry
 from usage_credits.ledger.events import Happening, announce_posting
 from usage_credits.models import HeldLot, Hold, Lot, Transaction, Wallet
@@ -156,14 +157,21 @@ class Holds:
         self._events.append((len(self._post.rows), Happening(event, facts)))
 
 
-def write_parts(changes: Sequence[Holds], using: str) -> None:
-    """Store what became of the postings' holds; new ones have been inserted before what names them."""
-    statements.insert([part for holds in changes for part in holds.new_parts], using)
-    parts = [part for holds in changes for part in holds.parts.values()]
-    statements.update([part for part in parts if part.amount], ["amount"], using)
-    emptied = [part.pk for part in parts if not part.amount]
-    for start in range(0, len(emptied), statements.MAX_PARAMETERS):
-        batch = emptied[start : start + statements.MAX_PARAMETERS]
-        HeldLot.objects.using(using).filter(pk__in=batch).delete()
-    changed = [hold for holds in changes for hold in holds.changed.values()]
-    statements.update(changed, ["captured", "is_open", "expires_at"], using)
+def changes_of(posts: Sequence[Holds]) -> list[Insert | Update]:
+    """Return what the holds of postings store, but for what keeps nothing any more; see `forget_emptied`."""
+    parts = [part for holds in posts for part in holds.parts.values() if part.amount]
+    return [
+        Insert([part for holds in posts for part in holds.new_parts]),
+        Update(parts, ("amount",)),
+        Update(
+            [hold for holds in posts for hold in holds.changed.values()],
+            ("captured", "is_open", "expires_at"),
+        ),
+    ]
+
+
+def forget_emptied(posts: Sequence[Holds], using: str) -> None:
+    """Delete what no hold keeps any more."""
+    emptied = [part.pk for holds in posts for part in holds.parts.values() if not part.amount]
+    for start in range(0, len(emptied), MAX_PARAMETERS):
+        HeldLot.objects.using(using).filter(pk__in=emptied[start : start + MAX_PARAMETERS]).delete()

@@ -11,16 +11,21 @@ import datetime
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, Final
 
-from django.db import router, transaction
+from django.db import connections, router, transaction
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from usage_credits.exceptions import InvalidValue, UsageCreditsError, WalletNotFound
 from usage_credits.ledger import statements
 from usage_credits.ledger.capped import write_caps
-from usage_credits.ledger.held import overdue_parts, write_parts
+from usage_credits.ledger.changes import Insert, Update, store
+from usage_credits.ledger.held import changes_of, forget_emptied, overdue_parts
 from usage_credits.ledger.posting import Posting
 from usage_credits.models import HeldLot, Lot, Wallet
+
+OWNER: Final[Any] = Wallet._meta.get_field("owner")
 
 
 @contextmanager
@@ -41,12 +46,13 @@ def postings(wallets: Sequence[Wallet], *, taking: int) -> Iterator[list[Posting
     """Lock wallets in key order and yield their Postings, as given; the first `taking` take credits. See `posting`."""
     using = router.db_for_write(Wallet, instance=wallets[0])
     refusal: UsageCreditsError | None = None
-    with transaction.atomic(using=using, savepoint=False):
+    with transaction.atomic(using=using, savepoint=False), connections[using].cursor() as cursor:
         try:
-            locked = _lock(wallets, using)
+            locked = _lock(wallets, cursor)
             now = timezone.now()
             posts = [
-                draft(wallet, now, takes=number < taking, using=using) for number, wallet in enumerate(locked)
+                draft(wallet, now, takes=number < taking, cursor=cursor)
+                for number, wallet in enumerate(locked)
             ]
             yield posts
         except UsageCreditsError as error:
@@ -57,9 +63,9 @@ def postings(wallets: Sequence[Wallet], *, taking: int) -> Iterator[list[Posting
         raise refusal
 
 
-def draft(wallet: Wallet, now: datetime.datetime, *, takes: bool, using: str) -> Posting:
+def draft(wallet: Wallet, now: datetime.datetime, *, takes: bool, cursor: CursorWrapper) -> Posting:
     """Return a posting to a wallet as it was read; only who has locked that may `write` it. See `posting`."""
-    lots = statements.open_lots(wallet, using) if takes else statements.expired_lots(wallet, now, using)
+    lots = statements.open_lots(wallet, cursor) if takes else statements.expired_lots(wallet, now, cursor)
     return Posting(wallet, now, lots, overdue_parts([wallet], now))
 
 
@@ -71,7 +77,8 @@ def lock_all(
     Called inside a transaction. As with `posting`, those that do not take credits know only what has expired.
     `skip_locked` leaves out wallets that others hold, where the database can tell.
     """
-    wallets = statements.lock_wallets(pks, using, skip_locked=skip_locked) if pks else []
+    with connections[using].cursor() as cursor:
+        wallets = statements.lock_wallets(pks, cursor, skip_locked=skip_locked) if pks else []
     now = timezone.now()
     known: defaultdict[int, list[Lot]] = defaultdict(list)
     lots = Lot.objects.using(using).filter(wallet__in=wallets).in_spending_order()
@@ -83,35 +90,40 @@ def lock_all(
     return {wallet.pk: Posting(wallet, now, known[wallet.pk], overdue[wallet.pk]) for wallet in wallets}
 
 
-def _lock(wallets: Sequence[Wallet], using: str) -> list[Wallet]:
+def _lock(wallets: Sequence[Wallet], cursor: CursorWrapper) -> list[Wallet]:
     if any(wallet.pk is None for wallet in wallets):
         raise InvalidValue("wallet", "an unsaved wallet has no ledger; save it first.")
-    found = {wallet.pk: wallet for wallet in statements.lock_wallets([one.pk for one in wallets], using)}
+    found = {wallet.pk: wallet for wallet in statements.lock_wallets([one.pk for one in wallets], cursor)}
     for wallet in wallets:
         if wallet.pk not in found:
             raise WalletNotFound(f"There is no wallet {wallet.pk}.")
-        if Wallet._meta.get_field("owner").is_cached(wallet):
-            found[wallet.pk].owner = wallet.owner
+        if OWNER.is_cached(wallet):
+            OWNER.set_cached_value(found[wallet.pk], OWNER.get_cached_value(wallet))
     return [found[wallet.pk] for wallet in wallets]
 
 
 def write(posts: Sequence[Posting], using: str) -> None:
     """Insert what the postings appended, update the projections, and announce each row once it is committed."""
-    statements.insert([alias for post in posts for alias in post.aliases], using)
+    aliases = [alias for post in posts for alias in post.aliases]
     posts = [post for post in posts if post.rows or post.claims.has_changes or post.holds.has_changes]
-    statements.insert([hold for post in posts for hold in post.holds.new], using)
-    statements.insert([row for post in posts for row in post.rows], using)
-    statements.insert([lot for post in posts for lot in post.new_lots], using)
-    statements.insert([allocation for post in posts for allocation in post.allocations], using)
-    statements.update_lots([lot for post in posts for lot in post.used_lots.values()], using)
-    write_parts([post.holds for post in posts], using)
-    for post in posts:
-        wallet = post.wallet
-        wallet.booked_balance, wallet.booked_held = post.balance, post.holds.total
-        wallet.debt, wallet.claims = post.debts.total, post.claims.total
-    statements.insert([claim for post in posts for claim in post.claims.new], using)
-    statements.update_claims([claim for post in posts for claim in post.claims.changed.values()], using)
+    projections = {name for post in posts for name in post.project()}
+    changes = [
+        Insert(aliases),
+        Insert([hold for post in posts for hold in post.holds.new]),
+        Insert([row for post in posts for row in post.rows]),
+        Insert([lot for post in posts for lot in post.new_lots]),
+        Insert([allocation for post in posts for allocation in post.allocations]),
+        Insert([claim for post in posts for claim in post.claims.new]),
+        *changes_of([post.holds for post in posts]),
+        Update([lot for post in posts for lot in post.used_lots.values()], ("remaining", "is_open")),
+        Update(
+            [claim for post in posts for claim in post.claims.changed.values()],
+            ("amount", "open_amount", "metadata"),
+        ),
+        Update([post.wallet for post in posts], tuple(sorted(projections))),
+    ]
+    store(changes, using)
+    forget_emptied([post.holds for post in posts], using)
     write_caps(posts, using)
-    statements.update_wallets([post.wallet for post in posts], using)
     for post in posts:
         post.holds.announce()

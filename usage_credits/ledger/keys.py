@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.db import router
+from django.db import connections, router
 from django.db.models import F, QuerySet
 
 from usage_credits.exceptions import IdempotencyConflict, InvalidValue
-from usage_credits.ledger import statements
 from usage_credits.ledger.compiled import CompiledQuery
+from usage_credits.ledger.dialects import MAX_PARAMETERS
 from usage_credits.ledger.entries import CreditEntry, DebitEntry
 from usage_credits.ledger.posting import Posting
 from usage_credits.models import KeyAlias, Transaction, Wallet
@@ -63,7 +63,7 @@ def rows_by_key(post: Posting, entries: Iterable[DebitEntry]) -> dict[str, Trans
     """Return which of the entries' keys were used before, and for which row; one statement for thousands of keys."""
     keys = list({entry.idempotency_key: None for entry in entries if entry.idempotency_key is not None})
     used: dict[str, Transaction] = {}
-    size = statements.MAX_PARAMETERS // 3
+    size = MAX_PARAMETERS // 3
     for start in range(0, len(keys), size):
         used |= _used(post.wallet, keys[start : start + size])
     return used
@@ -103,4 +103,6 @@ _USED = CompiledQuery(
 def _used(wallet: Wallet, keys: list[str]) -> dict[str, Transaction]:
     """Return which of `keys` were used in the wallet, as a row's own key or as an alias, and for which row."""
     using = wallet._state.db or router.db_for_write(Wallet)
-    return {getattr(row, "used_key"): row for row in _USED(using, wallet.pk, *keys)}  # noqa: B009 - an annotation
+    with connections[using].cursor() as cursor:
+        rows = _USED(cursor, wallet.pk, *keys)
+    return {getattr(row, "used_key"): row for row in rows}  # noqa: B009 - an annotation

@@ -18,6 +18,7 @@ from usage_credits.ledger.claims import Claims
 from usage_credits.ledger.debts import Debts
 from usage_credits.ledger.entries import CreditEntry, DebitEntry
 from usage_credits.ledger.held import Holds
+from usage_credits.ledger.instances import new
 from usage_credits.models import Allocation, HeldLot, Hold, KeyAlias, Lot, Transaction, Wallet
 from usage_credits.values import MAX_AMOUNT
 
@@ -116,7 +117,8 @@ class Posting:
             transfer=entry.transfer,
             reverses=entry.reverses,
         )
-        lot = Lot(
+        lot = new(
+            Lot,
             wallet=self.wallet,
             transaction=row,
             amount=entry.amount,
@@ -200,7 +202,7 @@ class Posting:
 
     def allocate(self, debit: Transaction, lot: Lot, amount: int) -> None:
         """Append that `lot` pays `amount` of a debit; what remains of it stays, as for what a hold had kept."""
-        self.allocations.append(Allocation(wallet=self.wallet, debit=debit, lot=lot, amount=amount))
+        self.allocations.append(new(Allocation, wallet=self.wallet, debit=debit, lot=lot, amount=amount))
 
     def change(self, lot: Lot, amount: int) -> None:
         """Add the signed `amount` to what remains of `lot`."""
@@ -209,17 +211,30 @@ class Posting:
         if lot.pk is not None:
             self.used_lots[lot.pk] = lot
 
+    def project(self) -> list[str]:
+        """Bring the wallet's projections up to date and return the names of those that changed."""
+        totals = {
+            "booked_balance": self.balance,
+            "booked_held": self.holds.total,
+            "debt": self.debts.total,
+            "claims": self.claims.total,
+        }
+        changed = [name for name, total in totals.items() if total != getattr(self.wallet, name)]
+        vars(self.wallet).update(totals)
+        return changed
+
     def _row(self, amount: int, **columns: Any) -> Transaction:
         after = self.balance + amount
         if not -MAX_AMOUNT <= after <= MAX_AMOUNT:
             raise InvalidAmount("amount", f"the balance would become {after}, allowed is up to 2**63 - 1.")
-        row = Transaction(
+        row = new(
+            Transaction,
             wallet=self.wallet,
             amount=amount,
             balance_before=self.balance,
             balance_after=after,
             created_at=self.now,
-            **columns,
+            **{name: value for name, value in columns.items() if value is not None},
         )
         self.balance = after
         self.rows.append(row)

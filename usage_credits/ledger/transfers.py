@@ -13,7 +13,7 @@ from django.db import connections, router
 from usage_credits import conf
 from usage_credits.dsl.categories import MAX_CATEGORY, TRANSFER_IN, TRANSFER_OUT
 from usage_credits.exceptions import IdempotencyConflict, InsufficientCredits, InvalidTransfer
-from usage_credits.ledger import statements
+from usage_credits.ledger.changes import Insert, store
 from usage_credits.ledger.debits import announce_refusal
 from usage_credits.ledger.entries import CreditEntry, DebitEntry
 from usage_credits.ledger.events import announce
@@ -155,7 +155,7 @@ def _post(sender: Posting, receiver: Posting, entry: TransferEntry, sent: DebitE
         parts = parts_of(part for part in sender.allocations if part.debit is row)
     legs = [row, *(_receive(receiver, moved, part) for part in parts)]
     # Last, so that a refusal has written nothing; the legs name it.
-    statements.insert([moved], router.db_for_write(Wallet, instance=sender.wallet))
+    store([Insert([moved])], router.db_for_write(Wallet, instance=sender.wallet))
     for leg in legs:
         leg.metadata = _leg_metadata(moved, leg)
     return moved

@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import TruncDate
 
-from usage_credits.ledger.figures import SPENT, between, figures, wallets_to_report
+from usage_credits.ledger.figures import figures, spent_between, wallets_to_report
 from usage_credits.models import Wallet
 from usage_credits.twins import twin
 from usage_credits.values import check_text
@@ -80,7 +80,7 @@ def usage_summary(
     it was charged. `asset` is the owner's default one unless given; without a wallet there are no lines. One
     statement, grouped by the database. Raises InvalidValue.
     """
-    rows = figures(wallets_to_report(owner=owner, asset=asset)).filter(SPENT, between(since, until))
+    rows = figures(wallets_to_report(owner=owner, asset=asset)).filter(spent_between(since, until))
     lines = (
         rows.annotate(day=TruncDate("root_created_at", tzinfo=datetime.UTC))
         .values("day", "root_category", "root_operation", "root_key")
@@ -110,7 +110,7 @@ def key_spend(
     where there is one. `since` and `until` are as of `usage_summary`. One statement. Raises InvalidValue.
     """
     wallets = wallets_to_report(owner=owner, wallet=wallet, asset=asset)
-    rows = figures(wallets).filter(SPENT, between(since, until), Q(root_key=check_text(key, "key")))
+    rows = figures(wallets).filter(spent_between(since, until), Q(root_key=check_text(key, "key")))
     spent: int = rows.aggregate(spent=-Sum(F("amount")))["spent"] or 0
     return spent
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections, models, router, transaction
@@ -15,6 +15,7 @@ from usage_credits.dsl.categories import MANUAL_ADJUSTMENT
 from usage_credits.dsl.wallet_options import WalletOptions, clean_asset
 from usage_credits.exceptions import InvalidValue
 from usage_credits.ledger.balances import available_for_in, available_in, signed_balance
+from usage_credits.ledger.compiled import CompiledQuery
 from usage_credits.ledger.entries import CreditEntry
 from usage_credits.ledger.journal import posting
 from usage_credits.models import Wallet
@@ -22,6 +23,18 @@ from usage_credits.twins import twin
 from usage_credits.values import check_amount
 
 Owner = TypeVar("Owner", bound=models.Model)
+
+
+OWNER: Final[Any] = Wallet._meta.get_field("owner")
+
+_OF_OWNER = CompiledQuery(
+    lambda using, owner_type, owner_id, asset: Wallet.objects.using(using).filter(
+        owner_type=owner_type, owner_id=owner_id, asset=asset
+    ),
+    ContentType._meta.get_field("id"),
+    Wallet._meta.get_field("owner_id"),
+    Wallet._meta.get_field("asset"),
+)
 
 
 def options_of(owner: models.Model | type[models.Model]) -> WalletOptions:
@@ -64,10 +77,13 @@ def find_wallet(owner: models.Model, asset: str | None = None) -> Wallet | None:
     """Return the owner's wallet of `asset`, or None; creates nothing. One statement."""
     if owner._state.adding or owner.pk is None:
         return None
-    wallet = _to_read(owner, asset).first()
-    if wallet:
-        wallet.owner = owner
-    return wallet
+    using = router.db_for_read(Wallet, instance=owner)
+    with connections[using].cursor() as cursor:
+        found = _OF_OWNER(cursor, owner_type(owner.__class__, using).pk, owner.pk, asset_of(owner, asset))
+    for wallet in found:
+        OWNER.set_cached_value(wallet, owner)
+        return wallet
+    return None
 
 
 def find_available(owner: models.Model, asset: str | None = None) -> int | None:

@@ -38,6 +38,12 @@ def unguard_truth(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> N
         schema_editor.execute("DROP FUNCTION usage_credits_refuse_change() CASCADE")
 
 
+def leave_room_in_lots(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Let PostgreSQL keep a tenth of each page free, so that a debit's change of a lot fits in beside the lot."""
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute("ALTER TABLE usage_credits_lot SET (fillfactor = 90)")
+
+
 class Migration(migrations.Migration):
     initial = True
 
@@ -525,7 +531,10 @@ class Migration(migrations.Migration):
             model_name="hold",
             name="wallet",
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT, related_name="holds", to="usage_credits.wallet"
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="holds",
+                to="usage_credits.wallet",
             ),
         ),
         migrations.AddField(
@@ -578,6 +587,7 @@ class Migration(migrations.Migration):
                 (
                     "fulfillment",
                     models.ForeignKey(
+                        db_index=False,
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="debts",
@@ -665,6 +675,7 @@ class Migration(migrations.Migration):
                 (
                     "hold",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="held_lots",
                         to="usage_credits.hold",
@@ -876,6 +887,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="transaction",
             index=models.Index(fields=["wallet", "id"], name="usage_credits_history"),
+        ),
+        migrations.AddIndex(
+            model_name="transaction",
+            index=models.Index(fields=["wallet", "created_at"], name="usage_credits_by_date"),
         ),
         migrations.AddIndex(
             model_name="transaction",
@@ -1106,4 +1121,5 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.RunPython(guard_truth, unguard_truth),
+        migrations.RunPython(leave_room_in_lots, migrations.RunPython.noop),
     ]

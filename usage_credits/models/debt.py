@@ -21,7 +21,9 @@ class Debt(models.Model):
     """
 
     wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="debts")
-    fulfillment = models.ForeignKey(Fulfillment, models.PROTECT, null=True, related_name="debts")
+    fulfillment = models.ForeignKey(
+        Fulfillment, models.PROTECT, null=True, related_name="debts", db_index=False
+    )
     reverses = models.OneToOneField(
         Transaction,
         models.PROTECT,

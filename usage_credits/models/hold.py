@@ -16,7 +16,7 @@ from usage_credits.models.wallet import Wallet
 class Hold(HoldVerbs, models.Model):
     """State, changed under the wallet's lock only; what it keeps of which lot is in HeldLot."""
 
-    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="holds")
+    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="holds", db_index=False)
     amount = models.BigIntegerField(_("amount"))
     captured = models.BigIntegerField(_("captured"), default=0)
     is_open = models.BooleanField(_("is open"), default=True)
@@ -67,7 +67,7 @@ class Hold(HoldVerbs, models.Model):
 class HeldLot(models.Model):
     """How much of a lot an open hold keeps."""
 
-    hold = models.ForeignKey(Hold, models.PROTECT, related_name="held_lots")
+    hold = models.ForeignKey(Hold, models.PROTECT, related_name="held_lots", db_index=False)
     lot = models.ForeignKey("usage_credits.Lot", models.PROTECT, related_name="held_parts")
     amount = models.BigIntegerField(_("amount"))
 

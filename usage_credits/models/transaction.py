@@ -125,6 +125,7 @@ class Transaction(TransactionVerbs, AppendOnlyModel):
         ]
         indexes = [
             models.Index(fields=["wallet", "id"], name="usage_credits_history"),
+            models.Index(fields=["wallet", "created_at"], name="usage_credits_by_date"),
             models.Index(
                 fields=["wallet", "id"], name="usage_credits_overdrafts", condition=Q(overdraft__gt=0)
             ),
