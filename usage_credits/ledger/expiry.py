@@ -15,7 +15,6 @@ from usage_credits.ledger.journal import lock_all, write
 from usage_credits.ledger.posting import Posting
 from usage_credits.models import Fulfillment, Hold, Lot, Wallet
 
-
 MAX_HELD = 10_000
 """How many wallets that others hold are put off before they are waited for."""
 
