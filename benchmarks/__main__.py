@@ -5,57 +5,66 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+import time
+from pathlib import Path
 
-from benchmarks.figures import Figure
-from benchmarks.server import database
+import django
+
+from benchmarks.machine import describe
+from benchmarks.results import Results
+from benchmarks.server import Server, find_server
+from benchmarks.sizes import FULL, QUICK
 
 
 def main() -> int:
     """Run the benchmarks, print each figure beside its budget, and return 1 where one is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="few rounds; judge statement counts and growth only"
+        "--quick", action="store_true", help="a little of all; judge what is counted, not timed"
+    )
+    parser.add_argument("--peer", action="store_true", help="install stapel-billing and measure it, too")
+    parser.add_argument(
+        "--write", type=Path, metavar="FOLDER", help="write results.json, table.md and plot.svg"
     )
     options = parser.parse_args()
-    with database() as address:
-        os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
-        _prepare()
-        missed = [
-            figure for figure in _measure(address, quick=options.quick) if not _shown(figure, options.quick)
-        ]
-        _close()
+    if options.write and options.quick:
+        parser.error("--write: the figures of a quick run are not worth keeping")
+    started, server = time.monotonic(), find_server()
+    with server.database("benchmark") as address:
+        os.environ |= {"DATABASE_URL": address, "DJANGO_SETTINGS_MODULE": "benchmarks.settings"}
+        django.setup()
+        results = _measure(server, address, options)
+    minutes = (time.monotonic() - started) / 60
+    results.machine["Duration"] = f"{minutes:.1f} minutes"
+    if options.write:
+        results.write(options.write)
+    missed = [figure for figure in results.figures if figure.verdict(quick=options.quick) == "MISSED"]
+    print(f"\n{len(missed)} of {len(results.figures)} figures missed their budgets; {minutes:.1f} minutes")
     return 1 if missed else 0
 
 
-def _prepare() -> None:
-    import django
+def _measure(server: Server, address: str, options: argparse.Namespace) -> Results:
+    # Only here: they need the apps.
     from django.core.management import call_command
-
-    django.setup()
-    call_command("migrate", run_syncdb=True, verbosity=0)
-
-
-def _close() -> None:
     from django.db import connections
 
-    connections.close_all()
+    from benchmarks.running import run
+
+    call_command("migrate", run_syncdb=True, verbosity=0)
+    results = Results(describe(server))
+    try:
+        run(
+            server,
+            address,
+            results,
+            sizes=QUICK if options.quick else FULL,
+            quick=options.quick,
+            peer=options.peer,
+        )
+    finally:
+        connections.close_all()
+    return results
 
 
-def _measure(address: str, *, quick: bool) -> Iterator[Figure]:
-    from benchmarks import batches, hot_wallet, jobs, one_by_one
-
-    yield from one_by_one.measure(address, rounds=5 if quick else 60, history=1_000 if quick else 100_000)
-    yield from batches.measure(rounds=3 if quick else 30)
-    yield from hot_wallet.measure(address, rounds=1 if quick else 3, seconds=1 if quick else 5)
-    yield from jobs.measure(size=0.01 if quick else 1)
-
-
-def _shown(figure: Figure, quick: bool) -> bool:
-    judged = not (quick and figure.is_timed)
-    verdict = ("ok" if figure.is_met else "MISSED") if figure.budget and judged else ""
-    print(f"{figure.name:60} {figure.value:10.2f} {figure.unit:2} {figure.budget:15} {verdict}", flush=True)
-    return figure.is_met or not judged
-
-
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

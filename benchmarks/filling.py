@@ -1,9 +1,10 @@
-"""Fill the ledger with a past, by the database itself, so that a million rows take seconds; `verify` finds it sound."""
+"""Fill the ledger with a past, by the database itself: a million rows take seconds, and are sound."""
 
 from __future__ import annotations
 
 import datetime
 
+from django.apps import apps
 from django.db import connection
 from django.utils import timezone
 
@@ -33,7 +34,7 @@ JOIN usage_credits_lot l ON l.transaction_id = t.credit WHERE t.amount < 0
 OPEN_ROWS = """
 INSERT INTO usage_credits_transaction
     (wallet_id, amount, category, balance_before, balance_after, overdraft, metadata, expires_at, created_at)
-SELECT w.id, 10, 'credit_added', n * 10, n * 10 + 10, 0, '{}', %s, now() - interval '2 days'
+SELECT w.id, 10, 'credit_added', w.balance + n * 10, w.balance + n * 10 + 10, 0, '{}', %s, now() - interval '2 days'
 FROM usage_credits_wallet w CROSS JOIN generate_series(0, %s - 1) n
 WHERE w.id BETWEEN %s AND %s ORDER BY w.id, n
 """
@@ -41,7 +42,9 @@ OPEN_LOTS = """
 INSERT INTO usage_credits_lot (wallet_id, transaction_id, amount, remaining, is_open, priority, expires_at)
 SELECT wallet_id, id, amount, amount, true, 0, expires_at FROM usage_credits_transaction
 WHERE wallet_id BETWEEN %s AND %s ORDER BY id
+ON CONFLICT DO NOTHING
 """
+BALANCES = "UPDATE usage_credits_wallet SET balance = balance + 10 * %s WHERE id BETWEEN %s AND %s"
 
 
 def make_wallet(*, history: int = 0, lots: int = 5) -> Wallet:
@@ -73,15 +76,22 @@ def add_past(first: int, last: int, rows: int) -> None:
         _analyze()
 
 
-def add_expired(first: int, last: int, lots: int) -> None:
-    """Give each empty wallet `lots` open lots that have expired."""
-    _run(OPEN_ROWS, timezone.now() - datetime.timedelta(days=1), lots, first, last)
+def add_lots(first: int, last: int, lots: int, *, expired: bool = False) -> None:
+    """Give each wallet without a past `lots` open lots of 10; `expired` ones wait to be booked."""
+    _run(OPEN_ROWS, timezone.now() - datetime.timedelta(days=1) if expired else None, lots, first, last)
     _run(OPEN_LOTS, first, last)
-    Wallet.objects.filter(pk__range=(first, last)).update(booked_balance=lots * 10)
+    _run(BALANCES, lots, first, last)
     _analyze()
 
 
-def _run(sql: str, *values: object) -> None:
+def empty_ledger() -> None:
+    """Leave no row in any table of the ledger and of its owners."""
+    labels = ("usage_credits", "customers")
+    tables = [model._meta.db_table for label in labels for model in apps.get_app_config(label).get_models()]
+    _run(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
+
+
+def _run(sql: str, *values: int | datetime.datetime | None) -> None:
     # Percent signs of SQL's own are doubled here only, so that the statements above can be read and pasted.
     with connection.cursor() as cursor:
         cursor.execute(sql.replace("% 2", "%% 2"), values)

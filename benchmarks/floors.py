@@ -64,8 +64,8 @@ class Floor:
         self.connection.execute(
             "WITH paid AS (UPDATE floor.wallet SET balance = balance - 1 WHERE id = %s AND balance >= 1 "
             "RETURNING id, balance) INSERT INTO floor.row (wallet_id, amount, category, balance_before, "
-            "balance_after, metadata, created_at) SELECT id, -1, 'operation_charge', balance + 1, balance, '{}', now() "
-            "FROM paid",
+            "balance_after, metadata, created_at) "
+            "SELECT id, -1, 'operation_charge', balance + 1, balance, '{}', now() FROM paid",
             [self.wallet],
         )
 

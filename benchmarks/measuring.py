@@ -1,49 +1,70 @@
 """Time calls side by side.
 
 Machines are noisy, so no time of its own says anything: what is compared takes turns within one run, a few calls at a
-time, and only the ratios of the medians count.
+time, and what counts is the median of the rounds' own ratios.
 """
 
 from __future__ import annotations
 
 import gc
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
-from itertools import cycle
 from statistics import median
 
-Call = Callable[[], object]
+Action = Callable[[], object]
 
 
-def take_turns(calls: Mapping[str, Call], *, rounds: int, calls_a_round: int = 10) -> dict[str, float]:
-    """Return the median of each call's time in microseconds; each round measures all of them, in turning order."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    names = list(calls)
-    for call in calls.values():
-        call()
+class Rounds:
+    """One measure of several things, taken in rounds."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._found: defaultdict[str, list[float]] = defaultdict(list)
+
+    def add(self, name: str, value: float) -> None:
+        """Note the value of this round."""
+        self._found[name].append(value)
+
+    def median(self, name: str) -> float:
+        """Return the median of all rounds."""
+        return median(self._found[name])
+
+    def ratio(self, over: str, under: str) -> float:
+        """Return the median of the rounds' ratios: what slows a whole round down leaves it as it is."""
+        pairs = zip(self._found[over], self._found[under], strict=True)
+        return median(one / other for one, other in pairs)
+
+    def medians(self) -> dict[str, float]:
+        """Return the median of each, by name."""
+        return {name: median(values) for name, values in self._found.items()}
+
+
+def take_turns(
+    actions: Mapping[str, Action], *, rounds: int, calls_a_round: int = 5
+) -> tuple[Rounds, Rounds]:
+    """Return each action's microseconds and those of CPU; each round measures all of them, in turning order."""
+    names, clock, cpu = list(actions), Rounds(), Rounds()
+    for action in actions.values():
+        action()
     gc.collect()
     gc.disable()
     try:
-        for first, _round in zip(cycle(range(len(names))), range(rounds), strict=False):
+        for number in range(rounds):
+            first = number % len(names)
             for name in names[first:] + names[:first]:
-                times[name].append(_time(calls[name], calls_a_round))
+                elapsed, busy = time_calls(actions[name], calls_a_round)
+                clock.add(name, elapsed)
+                cpu.add(name, busy)
     finally:
         gc.enable()
-    return {name: median(found) for name, found in times.items()}
+    return clock, cpu
 
 
-def _time(call: Call, repeats: int) -> float:
-    started = time.perf_counter_ns()
+def time_calls(action: Action, repeats: int) -> tuple[float, float]:
+    """Return the microseconds of one call of `repeats`, and those of this process's CPU."""
+    started, busy = time.perf_counter_ns(), time.process_time_ns()
     for _ in range(repeats):
-        call()
-    return (time.perf_counter_ns() - started) / repeats / 1_000
-
-
-def count_statements(call: Call) -> int:
-    """Return how many statements the call sends, BEGIN and COMMIT included."""
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
-    with CaptureQueriesContext(connection) as captured:
-        call()
-    return len(captured)
+        action()
+    ended, busy_at_end = time.perf_counter_ns(), time.process_time_ns()
+    return (ended - started) / repeats / 1_000, (busy_at_end - busy) / repeats / 1_000

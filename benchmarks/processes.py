@@ -6,53 +6,80 @@ import json
 import os
 import subprocess
 import sys
-import time
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-WORKER = "import django; django.setup(); from benchmarks.workers import main; main()"
+ROOT = Path(__file__).parent.parent
 
 
-def rate(target: str, wallets: list[int], *, seconds: float) -> float:
-    """Return the calls a second of `target`, a function of `benchmarks.workers`, by a process for each wallet given."""
-    workers = [
+class Workers:
+    """Processes that wait for what they are told to do; see `benchmarks.serving`."""
+
+    def __init__(self, processes: Sequence[subprocess.Popen[str]]) -> None:
+        """Take processes that serve."""
+        self._processes = processes
+
+    def ask(self, name: str, argument: Any = None) -> Any:
+        """Return the first worker's answer."""
+        return self.ask_all(name, argument, number=1)[0]
+
+    def ask_all(self, name: str, argument: Any = None, *, number: int | None = None) -> list[Any]:
+        """Return the answers of the first `number` workers, asked at once."""
+        asked = self._processes[:number]
+        for process in asked:
+            _send(process, [name, argument])
+        return [_receive(process) for process in asked]
+
+    def rate(self, target: str, arguments: Sequence[Any], *, seconds: float) -> float:
+        """Return how often a second `target` is done by a worker for each argument, all at once."""
+        used = self._processes[: len(arguments)]
+        for process, argument in zip(used, arguments, strict=True):
+            _send(process, [target, argument, seconds])
+        for process in used:
+            _receive(process)
+        for process in used:
+            _send(process, "go")
+        return float(sum(_receive(process) for process in used))
+
+
+@contextmanager
+def workers(
+    number: int,
+    module: str = "benchmarks.workers",
+    *,
+    python: str = sys.executable,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Workers]:
+    """Yield `number` processes that run `module`; end them."""
+    started = [
         subprocess.Popen(
-            [sys.executable, "-c", WORKER, target, str(wallet), str(seconds)],
+            [python, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
         )
-        for wallet in wallets
+        for _ in range(number)
     ]
-    for worker in workers:
-        assert worker.stdout and worker.stdout.readline() == "ready\n", "a worker did not start; see above"
-    for worker in workers:
-        assert worker.stdin
-        worker.stdin.write("go\n")
-        worker.stdin.flush()
-    calls = sum(json.loads(worker.communicate()[0]) for worker in workers)
-    return calls / seconds
+    try:
+        yield Workers(started)
+    finally:
+        for process in started:
+            process.communicate()
 
 
-@dataclass(frozen=True)
-class Run:
-    """How long a command took and the most memory it had, in megabytes."""
-
-    seconds: float
-    megabytes: float
+def _send(process: subprocess.Popen[str], words: object) -> None:
+    assert process.stdin
+    process.stdin.write(json.dumps(words) + "\n")
+    process.stdin.flush()
 
 
-def run_commands(*commands: str) -> Run:
-    """Run management commands at once, each in a process of its own, until the last has ended."""
-    started = time.perf_counter()
-    running = [
-        subprocess.Popen([sys.executable, "-m", "django", *command.split()], stdout=subprocess.DEVNULL)
-        for command in commands
-    ]
-    most = 0.0
-    for process in running:
-        _pid, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise SystemExit(f"{process.args} ended with {process.returncode}")
-        most = max(most, usage.ru_maxrss / 1024)
-    return Run(time.perf_counter() - started, most)
+def _receive(process: subprocess.Popen[str]) -> Any:
+    assert process.stdout
+    line = process.stdout.readline()
+    if not line:
+        raise SystemExit(f"{process.args!r} ended; what it said is above.")
+    return json.loads(line)

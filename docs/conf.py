@@ -28,7 +28,7 @@ version = release = __version__
 language = "en"
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "reference/benchmarks"]  # the latter is included by a page
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
 

@@ -37,8 +37,10 @@ def child_environment() -> dict[str, str]:
 
 def describe_database() -> str:
     """Return engine and version of the server, as in `PostgreSQL 18.1`."""
-    from django.db import connection  # this module is imported by the settings
+    from django.contrib.contenttypes.models import ContentType  # this module is imported by the settings
+    from django.db import connections, router
 
+    connection: Any = connections[router.db_for_write(ContentType)]
     version = ".".join(str(part) for part in connection.get_database_version())
     name = "MariaDB" if getattr(connection, "mysql_is_mariadb", False) else connection.display_name
     return f"{name} {version}"

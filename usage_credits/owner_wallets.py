@@ -6,7 +6,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib.contenttypes.fields import GenericRelation
-from django.db import models, router, transaction
+from django.db import DEFAULT_DB_ALIAS, models, router, transaction
 from django.utils import timezone
 
 from usage_credits import conf
@@ -26,11 +26,23 @@ from usage_credits.spending import operation_named
 from usage_credits.twins import twin_method
 
 
+class _Wallets(GenericRelation):
+    """The wallets that go with an owner; the database deletes none that is in another one."""
+
+    def bulk_related_objects(self, objs: Any, using: str = DEFAULT_DB_ALIAS) -> Any:
+        home = router.db_for_write(Wallet, instance=objs[0])
+        wallets = super().bulk_related_objects(objs, home)
+        if home != using and wallets:
+            message = f"The wallets of this owner are in the database {home!r}: call detach_owner first."
+            raise models.ProtectedError(message, set(wallets))
+        return wallets
+
+
 class OwnsWallets(models.Model):
     """The part of `usage_credits.HasWallet` that finds, creates and reads wallets."""
 
     wallet_options = WalletOptions()
-    _wallets = GenericRelation(Wallet, "owner_id", "owner_type")
+    _wallets = _Wallets(Wallet, "owner_id", "owner_type")
 
     class Meta:
         abstract = True

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 
 from usage_credits import HasWallet
@@ -9,6 +11,8 @@ class Customer(HasWallet):
     """Who owns the wallets that are measured."""
 
     name = models.CharField(max_length=50)
+
+    objects: ClassVar[models.Manager[Customer]] = models.Manager()
 
     def __str__(self) -> str:
         return self.name

@@ -100,7 +100,7 @@ WRITES = {
     ),
     "credit that pays a claim": Call(_after(_owe, lambda wallet: wallet.credit(200)), ("debt_wallet_id",)),
     "spend": Call(
-        _of(lambda wallet: wallet.owner.spend_credits_on("report", idempotency_key="new")),  # type: ignore[union-attr]
+        _of(lambda wallet: wallet.owner.spend_credits_on("report", idempotency_key="new")),
         ("one_wallet", "open_lots"),
     ),
     "hold": Call(
@@ -120,7 +120,7 @@ WRITES = {
     "reverse a transfer": Call(_after(_transfer, lambda moved: moved.reverse()), ("of_transfer",)),
     "set_cap": Call(_of(lambda wallet: wallet.set_cap("key 7", 100, every="hour")), ("one_cap_per_window",)),
     "start_grant": Call(
-        _of(lambda wallet: start_grant(wallet.owner, credits(5).every("month"), idempotency_key="new")),  # type: ignore[arg-type]
+        _of(lambda wallet: start_grant(wallet.owner, credits(5).every("month"), idempotency_key="new")),
         ("fulfillment_wallet_id",),
     ),
     "delete the owner of an empty wallet": Call(
@@ -129,10 +129,10 @@ WRITES = {
     ),
 }
 READS = {
-    "credits": Call(_of(lambda wallet: wallet.owner.credits), ("one_wallet", "open_lots")),  # type: ignore[union-attr]
-    "credits_for": Call(_of(lambda wallet: wallet.owner.credits_for("report")), ("one_wallet", "open_lots")),  # type: ignore[union-attr]
+    "credits": Call(_of(lambda wallet: wallet.owner.credits), ("one_wallet", "open_lots")),
+    "credits_for": Call(_of(lambda wallet: wallet.owner.credits_for("report")), ("one_wallet", "open_lots")),
     "credit_subscriptions": Call(
-        _of(lambda wallet: wallet.owner.credit_subscriptions),  # type: ignore[union-attr]
+        _of(lambda wallet: wallet.owner.credit_subscriptions),
         ("one_wallet", "fulfillment_wallet_id"),
     ),
     "with_credits": Call(
@@ -149,7 +149,7 @@ READS = {
         POSTED_SINCE,
     ),
     "usage_summary": Call(
-        _of(lambda wallet: usage_summary(wallet.owner, since=ago(hours=25))),  # type: ignore[arg-type]
+        _of(lambda wallet: usage_summary(wallet.owner, since=ago(hours=25))),
         ("one_wallet", "by_date"),
         POSTED_SINCE,
     ),

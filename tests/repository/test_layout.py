@@ -7,11 +7,13 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 LONGEST_MODULE = 300
 LONGEST_FUNCTION = 50
+FOLDERS = ("usage_credits", "benchmarks")
 
 
-def sources(folder: str) -> Iterator[tuple[str, str]]:
-    for path in sorted((ROOT / folder).rglob("*.py")):
-        yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
+def sources(*folders: str) -> Iterator[tuple[str, str]]:
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
 
 
 def functions(source: str) -> Iterable[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -23,7 +25,7 @@ def functions(source: str) -> Iterable[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 
 def test_modules_are_short() -> None:
-    lengths = {name: len(source.splitlines()) for name, source in sources("usage_credits")}
+    lengths = {name: len(source.splitlines()) for name, source in sources(*FOLDERS)}
     assert not {
         name: length
         for name, length in lengths.items()
@@ -34,7 +36,7 @@ def test_modules_are_short() -> None:
 def test_functions_are_short() -> None:
     lengths = {
         f"{name}:{function.name}": (function.end_lineno or function.lineno) - function.lineno + 1
-        for name, source in sources("usage_credits")
+        for name, source in sources(*FOLDERS)
         for function in functions(source)
     }
     assert not {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION}

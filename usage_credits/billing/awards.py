@@ -182,7 +182,7 @@ def is_used(post: Posting, key: str) -> bool:
     """Tell whether the wallet has a row of this idempotency key, posted before or in this posting."""
     return (
         any(row.idempotency_key == key for row in post.rows)
-        or post.wallet.transactions.filter(idempotency_key=key).exists()
+        or post.wallet.transactions.using(post.wallet._state.db).filter(idempotency_key=key).exists()
     )
 
 

@@ -76,7 +76,7 @@ def record_notice(
             notices.filter(pk=notice.pk).update(
                 attempts=F("attempts") + 1, last_attempt_at=timezone.now(), resolved_at=None, **found
             )
-            notice.refresh_from_db()
+            notice.refresh_from_db(using=using)
         if is_news:
             _tell(notice, wallet, using)
     return notice

@@ -61,7 +61,7 @@ def retry_notices(
                 _settle(notice, accept_changed=accept_changed)
         except (stripe.StripeError, UsageCreditsError) as failure:
             error = str(failure)
-        notice.refresh_from_db()
+        notice.refresh_from_db(using=notice._state.db)
         yield Retry(notice, error)
 
 

@@ -171,9 +171,11 @@ class Life:
         since = max(filter(None, (fulfillment.created_at, fulfillment.paid_from)))
         if plan is None or not plan.rolls_over or term.ends_at is None or term.paid_at <= since:
             return
-        covered = fulfillment.transactions.filter(
-            grid_date__gte=term.starts_at, grid_date__lt=term.ends_at
-        ).exists()
+        covered = (
+            fulfillment.transactions.using(self.post.wallet._state.db)
+            .filter(grid_date__gte=term.starts_at, grid_date__lt=term.ends_at)
+            .exists()
+        )
         if not covered and not any(term.starts_at <= date < term.ends_at for date in self._awarded):
             row = award_missed(self.post, fulfillment, plan, term.seats, term.starts_at)
             self._awarded.add(term.starts_at)

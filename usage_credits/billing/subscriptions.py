@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, models, router, transaction
 
 from usage_credits import conf
 from usage_credits.billing.awards import announce_awards
@@ -63,15 +63,16 @@ def _open_wallet(subscription: Subscription, find_owner: FindOwner) -> Wallet | 
 
 
 def _replay(subscription: Subscription, wallet: Wallet) -> Fulfillment | None:
+    using = router.db_for_write(Wallet, instance=wallet)
     try:
         # A savepoint: what was written before a refusal or a lost race goes, the caller's transaction stays usable.
-        with transaction.atomic(using=wallet._state.db):
-            known = find_fulfillment(subscription.key, wallet._state.db)
+        with transaction.atomic(using=using):
+            known = find_fulfillment(subscription.key, using)
             if known is not None and not is_older_copy(subscription, known):
                 settle_payments(known, subscription)
             with posting(wallet, takes=True) as post:
                 # Read under the lock: another notice may have been settled since.
-                locked = find_fulfillment(subscription.key, wallet._state.db)
+                locked = find_fulfillment(subscription.key, using)
                 if (locked.revision if locked else None) != subscription.revision:
                     raise OutdatedReport(subscription.key)
                 life = Life(post, locked, subscription)

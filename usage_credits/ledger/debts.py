@@ -50,7 +50,8 @@ class Debts:
         left: int = self._wallet.debt
         if not left:
             return debts
-        overdrafts = self._wallet.transactions.filter(overdraft__gt=0).newest_first()
+        rows = self._wallet.transactions.using(self._wallet._state.db)
+        overdrafts = rows.filter(overdraft__gt=0).newest_first()
         columns = overdrafts.values_list("pk", "operation", "overdraft")
         for debit_id, operation, overdraft in columns.iterator(chunk_size=200):
             debts.append((Transaction(pk=debit_id, operation=operation), min(overdraft, left)))

@@ -102,7 +102,6 @@ _USED = CompiledQuery(
 
 def _used(wallet: Wallet, keys: list[str]) -> dict[str, Transaction]:
     """Return which of `keys` were used in the wallet, as a row's own key or as an alias, and for which row."""
-    using = wallet._state.db or router.db_for_write(Wallet)
-    with connections[using].cursor() as cursor:
+    with connections[router.db_for_write(Wallet, instance=wallet)].cursor() as cursor:
         rows = _USED(cursor, wallet.pk, *keys)
     return {getattr(row, "used_key"): row for row in rows}  # noqa: B009 - an annotation

@@ -38,8 +38,8 @@ def reverse(row: Transaction, *, reason: str | None = None) -> list[Transaction]
     facts = _facts(reason)
     _check_reversible(row)
     with posting(row.wallet, takes=row.amount > 0) as post:
-        if _was_reversed([row]):
-            return _first_reversal([row])
+        if _was_reversed([row], post.wallet._state.db):
+            return _first_reversal([row], post.wallet._state.db)
         return _give_back(post, row, facts) if row.amount < 0 else _take_back(post, [row], facts)
 
 
@@ -52,9 +52,11 @@ def reverse_transfer(transfer: Transfer, *, reason: str | None = None) -> list[T
     """
     facts = {**_facts(reason), "transfer_id": transfer.pk}
     with postings([transfer.to_wallet, transfer.from_wallet], taking=1) as [receiver, sender]:
-        legs = list(transfer.transactions.using(transfer._state.db).oldest_first())
-        if _was_reversed(legs):
-            return _first_reversal(legs)
+        # Of the locked wallets' database: what is reversed may have been read from a replica.
+        using = receiver.wallet._state.db
+        legs = list(transfer.transactions.using(using).oldest_first())
+        if _was_reversed(legs, using):
+            return _first_reversal(legs, using)
         arrived = [leg for leg in legs if leg.amount > 0]
         sent = [leg for leg in legs if leg.amount < 0]
         taken = _take_back(receiver, arrived, facts)
@@ -74,15 +76,14 @@ def _check_reversible(row: Transaction) -> None:
         raise InvalidValue("transaction", f"{row.category} cannot be reversed: {IRREVERSIBLE[row.category]}.")
 
 
-def _was_reversed(rows: Sequence[Transaction]) -> bool:
-    using = rows[0]._state.db
+def _was_reversed(rows: Sequence[Transaction], using: str | None) -> bool:
     return any(
         found.using(using).filter(reverses__in=rows).exists() for found in (Transaction.objects, Debt.objects)
     )
 
 
-def _first_reversal(rows: Sequence[Transaction]) -> list[Transaction]:
-    found = list(Transaction.objects.using(rows[0]._state.db).filter(reverses__in=rows).oldest_first())
+def _first_reversal(rows: Sequence[Transaction], using: str | None) -> list[Transaction]:
+    found = list(Transaction.objects.using(using).filter(reverses__in=rows).oldest_first())
     for row in found:
         row.replayed = True
     return found
@@ -92,7 +93,12 @@ def _give_back(post: Posting, debit: Transaction, facts: dict[str, Any]) -> list
     """Append the credits that undo a debit: what it still owes first, so that the rest pays debts no sooner."""
     # First, as a hold that ends by it may settle what the debit owes.
     post.book_expired()
-    paid = Allocation.objects.using(debit._state.db).filter(debit=debit).select_related("lot").order_by("pk")
+    paid = (
+        Allocation.objects.using(post.wallet._state.db)
+        .filter(debit=debit)
+        .select_related("lot")
+        .order_by("pk")
+    )
     parts = parts_of([*paid, *(part for part in post.allocations if part.debit.pk == debit.pk)])
     owed = -debit.amount - sum(part.amount for part in parts)
     open_part = [Part(owed)] if owed else []
@@ -121,7 +127,7 @@ def _take_back(post: Posting, credits: Sequence[Transaction], facts: dict[str, A
     for credit in credits:
         limit = credit.amount - gone[credit.pk]
         if credit.fulfillment_id is not None:
-            limit = min(limit, _kept_of_payment(credit))
+            limit = min(limit, _kept_of_payment(credit, post.wallet._state.db))
         taken = min(left.get(credit.pk, 0), limit, post.available_in(post.lots))
         metadata = _metadata(credit, facts)
         if taken:
@@ -147,10 +153,10 @@ def _gone(post: Posting, credits: Sequence[Transaction]) -> defaultdict[int, int
     return gone
 
 
-def _kept_of_payment(award: Transaction) -> int:
+def _kept_of_payment(award: Transaction, using: str | None) -> int:
     """Return what its payment awarded in all, less what was taken, claimed or reversed of that before."""
-    rows = Transaction.objects.using(award._state.db)
-    debts = Debt.objects.using(award._state.db)
+    rows = Transaction.objects.using(using)
+    debts = Debt.objects.using(using)
     payment = award.fulfillment_id
     moved = rows.filter(fulfillment=payment), rows.filter(reverses__fulfillment=payment, amount__lt=0)
     claimed = debts.filter(fulfillment=payment), debts.filter(reverses__fulfillment=payment)

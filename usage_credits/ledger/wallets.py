@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections, models, router, transaction
@@ -17,15 +17,13 @@ from usage_credits.exceptions import InvalidValue
 from usage_credits.ledger.balances import available_for_in, available_in, signed_balance
 from usage_credits.ledger.compiled import CompiledQuery
 from usage_credits.ledger.entries import CreditEntry
-from usage_credits.ledger.journal import posting
+from usage_credits.ledger.journal import OWNER, posting
 from usage_credits.models import Wallet
 from usage_credits.twins import twin
 from usage_credits.values import check_amount
 
 Owner = TypeVar("Owner", bound=models.Model)
 
-
-OWNER: Final[Any] = Wallet._meta.get_field("owner")
 
 _OF_OWNER = CompiledQuery(
     lambda using, owner_type, owner_id, asset: Wallet.objects.using(using).filter(
@@ -77,13 +75,7 @@ def find_wallet(owner: models.Model, asset: str | None = None) -> Wallet | None:
     """Return the owner's wallet of `asset`, or None; creates nothing. One statement."""
     if owner._state.adding or owner.pk is None:
         return None
-    using = router.db_for_read(Wallet, instance=owner)
-    with connections[using].cursor() as cursor:
-        found = _OF_OWNER(cursor, owner_type(owner.__class__, using).pk, owner.pk, asset_of(owner, asset))
-    for wallet in found:
-        OWNER.set_cached_value(wallet, owner)
-        return wallet
-    return None
+    return _find(owner, asset_of(owner, asset), router.db_for_read(Wallet, instance=owner))
 
 
 def find_available(owner: models.Model, asset: str | None = None) -> int | None:
@@ -98,6 +90,15 @@ def find_available_for(owner: models.Model, operation: str) -> int | None:
     if owner._state.adding or owner.pk is None:
         return None
     return available_for_in(_to_read(owner, None), operation)
+
+
+def _find(owner: models.Model, asset: str, using: str) -> Wallet | None:
+    with connections[using].cursor() as cursor:
+        found = _OF_OWNER(cursor, owner_type(owner.__class__, using).pk, owner.pk, asset)
+    for wallet in found:
+        OWNER.set_cached_value(wallet, owner)
+        return wallet
+    return None
 
 
 def _to_read(owner: models.Model, asset: str | None) -> models.QuerySet[Wallet]:
@@ -149,11 +150,12 @@ def open_wallet(
     if owner._state.adding or owner.pk is None:
         raise InvalidValue("owner", f"an unsaved {type(owner).__name__} cannot have a wallet; save it first.")
     asset = asset_of(owner, asset)
-    return find_wallet(owner, asset) or _create_wallet(owner, asset, initial_balance)
-
-
-def _create_wallet(owner: models.Model, asset: str, initial_balance: int | None) -> Wallet:
     using = router.db_for_write(Wallet, instance=owner)
+    # Not from a replica, which may not have heard of it yet.
+    return _find(owner, asset, using) or _create_wallet(owner, asset, initial_balance, using)
+
+
+def _create_wallet(owner: models.Model, asset: str, initial_balance: int | None, using: str) -> Wallet:
     if initial_balance is None:
         initial_balance = options_of(owner).initial_balance if asset == asset_of(owner) else 0
     check_amount(initial_balance, "initial_balance", minimum=0)
@@ -172,7 +174,7 @@ def _create_wallet(owner: models.Model, asset: str, initial_balance: int | None)
         wallet.owner = owner
         if initial_balance:
             with posting(wallet) as post:
-                if not post.wallet.transactions.exists():
+                if not post.wallet.transactions.using(using).exists():
                     entry = CreditEntry(
                         initial_balance, MANUAL_ADJUSTMENT, metadata={"reason": "initial_balance"}
                     )

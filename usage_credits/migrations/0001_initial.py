@@ -1120,6 +1120,6 @@ class Migration(migrations.Migration):
                 condition=models.Q(("amount__gt", 0)), name="usage_credits_allocation_positive"
             ),
         ),
-        migrations.RunPython(guard_truth, unguard_truth),
-        migrations.RunPython(leave_room_in_lots, migrations.RunPython.noop),
+        migrations.RunPython(guard_truth, unguard_truth, hints={"model_name": "transaction"}),
+        migrations.RunPython(leave_room_in_lots, migrations.RunPython.noop, hints={"model_name": "lot"}),
     ]

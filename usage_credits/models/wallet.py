@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from usage_credits.models.fields import KeyField, MetadataField, OwnerIdField
+from usage_credits.models.owner_field import OwnerField
 from usage_credits.models.verbs import WalletVerbs
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Wallet(WalletVerbs, models.Model):
 
     owner_type = models.ForeignKey(ContentType, models.PROTECT, null=True, related_name="+", db_index=False)
     owner_id = OwnerIdField(_("owner id"), max_length=255, null=True)
-    owner = GenericForeignKey("owner_type", "owner_id")
+    owner = OwnerField("owner_type", "owner_id")
     asset = KeyField(_("asset"), max_length=50)
     booked_balance = models.BigIntegerField(_("booked balance"), db_column="balance", default=0)
     booked_held = models.BigIntegerField(_("booked held"), db_column="held", default=0)
