@@ -378,3 +378,12 @@ def test_captured_events_end_with_their_block() -> None:
     make_wallet(5)
     assert (names(events), later) == (["credits_added"], [])
     assert not any(signal.receivers for signal in signals.ALL.values())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_listens_is_asked_at_the_commit(connect: Any) -> None:
+    wallet = make_wallet(5)
+    with transaction.atomic():
+        wallet.credit(10)
+        connect(signals.credits_added, first_callback)
+    assert [(context.amount, context.new_balance) for _, context in RECEIVED] == [(10, 15)]

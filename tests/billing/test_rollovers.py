@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from tests.app.models import User
 from tests.billing.fulfilling import fulfill
-from tests.factories import configured
+from tests.factories import configured, make_user
 from usage_credits import InvalidValue, SubscriptionPlan, credits, start_plan, stop_plan
 from usage_credits.ledger.verification import verify
+from usage_credits.models import Fulfillment
 
 START = datetime(2026, 1, 31, tzinfo=UTC)
 FEBRUARY = datetime(2026, 2, 28, tzinfo=UTC)
@@ -101,3 +104,22 @@ def test_credits_of_a_plan_for_some_operations_only(user: User) -> None:
         assert (user.credits_for("report"), user.credits_for("img")) == (1_450, 50)
         stop_plan(user, "kept")
         assert list(verify()) == []
+
+
+@pytest.mark.django_db
+def test_batch_reads_the_cycles_of_all_capped_plans_at_once() -> None:
+    def run(number: int) -> int:
+        with time_machine.travel(START, tick=False) as clock:
+            owners = [make_user() for _ in range(number)]
+            for owner in owners:
+                start_plan(owner, "kept")
+            clock.move_to(FEBRUARY)
+            with CaptureQueriesContext(connection) as statements:
+                assert fulfill().awarded == number
+            assert [owner.credits for owner in owners] == [1_300] * number
+            Fulfillment.objects.update(next_fulfillment_at=None)
+        return len(statements)
+
+    with configured(SUBSCRIPTION_PLANS=[capped(300)]):
+        assert run(60) == run(30)
+    assert list(verify()) == []

@@ -18,6 +18,7 @@ from tests.app.models import Newcomer
 from usage_credits import CapExceeded, InsufficientCredits
 from usage_credits.billing.fulfillment import Fulfilled, fulfill_due
 from usage_credits.ledger.batches import DebitItem
+from usage_credits.ledger.expiry import book_expired
 from usage_credits.models import Transaction, Transfer, Wallet
 
 
@@ -119,6 +120,12 @@ def move_about(wallet_id: int, other_id: int, times: int, seed: int) -> list[str
 def spend_repeatedly(user_id: int, times: int) -> list[str]:
     user = get_user_model().objects.get(pk=user_id)
     return [outcome_of(lambda: user.spend_credits_on("report"), "paid") for _ in range(times)]
+
+
+def expire(batch_size: int) -> tuple[int, int]:
+    """Book what has expired; answer how many lots and credits."""
+    batches = list(book_expired(batch_size=batch_size))
+    return sum(batch.lots for batch in batches), sum(batch.credits for batch in batches)
 
 
 def fulfill(batch_size: int) -> Fulfilled:

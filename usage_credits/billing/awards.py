@@ -17,7 +17,7 @@ from usage_credits.dsl.categories import (
     SUBSCRIPTION_UPGRADE,
 )
 from usage_credits.dsl.plans import SubscriptionPlan
-from usage_credits.ledger.credits import credit_entry
+from usage_credits.ledger.entries import CreditEntry
 from usage_credits.ledger.events import announce
 from usage_credits.ledger.posting import Posting
 from usage_credits.models import Fulfillment, FulfillmentKind, Transaction, Wallet
@@ -222,7 +222,8 @@ def _post(
     key: str | None = None,
 ) -> Transaction:
     limit = fulfillment.credits_expire_at
-    entry = credit_entry(
+    # All of it was checked where it came from: settings, or the fulfillment when it was stored.
+    entry = CreditEntry(
         amount,
         category=category,
         metadata={

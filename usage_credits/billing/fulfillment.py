@@ -15,9 +15,10 @@ from django.utils import timezone
 
 from usage_credits.billing.awards import announce_awards
 from usage_credits.billing.manual_fulfillments import end_stopped
-from usage_credits.billing.rollovers import are_capped
+from usage_credits.billing.rollovers import are_capped, read_cycles
 from usage_credits.billing.schedules import advance, awarded_dates, awards_due, record_failure
 from usage_credits.exceptions import UsageCreditsError
+from usage_credits.ledger.among import Among
 from usage_credits.ledger.changes import Update, store
 from usage_credits.ledger.journal import lock_all, write
 from usage_credits.ledger.posting import Posting
@@ -173,7 +174,7 @@ class _Run:
             fulfillments = [
                 fulfillment
                 for fulfillment in Fulfillment.objects.using(self.using)
-                .filter(pk__in=[due.pk for due in page], wallet__in=list(posts))
+                .filter(Among("pk", [due.pk for due in page if due.wallet_id in posts]))
                 .order_by("next_fulfillment_at", "pk")
                 if fulfillment.due_date(posts[fulfillment.wallet_id].now)
             ]
@@ -198,6 +199,7 @@ def _advance(posts: dict[int, Posting], fulfillments: list[Fulfillment], using: 
     """Award the due fulfillments of locked wallets and store all of it."""
     before = {fulfillment.pk: vars(fulfillment).copy() for fulfillment in fulfillments}
     dates = awarded_dates(fulfillments, using)
+    read_cycles(fulfillments)
     awards = []
     for fulfillment in fulfillments:
         awards += advance(posts[fulfillment.wallet_id], fulfillment, dates[fulfillment.pk])
@@ -219,11 +221,11 @@ def _is_due(fulfillment: Fulfillment, posts: dict[int, Posting]) -> bool:
 
 def _store(fulfillments: list[Fulfillment], before: dict[int, dict[str, Any]], using: str) -> None:
     """Store the columns that changed in any of the fulfillments."""
-    columns = [
-        field.name
-        for field in Fulfillment._meta.concrete_fields
-        if any(getattr(one, field.attname) != before[one.pk][field.attname] for one in fulfillments)
-    ]
+    changed: set[str] = set()
+    for fulfillment in fulfillments:
+        was = before[fulfillment.pk]
+        changed.update(name for name, value in vars(fulfillment).items() if value is not was.get(name))
+    columns = [field.name for field in Fulfillment._meta.concrete_fields if field.attname in changed]
     store([Update(fulfillments if columns else [], columns)], using)
 
 

@@ -16,6 +16,7 @@ from usage_credits.billing.cycles import Cycle, cycle_of, plan_of
 from usage_credits.billing.plan_changes import drop_pending, take_over
 from usage_credits.billing.rollovers import forfeit_excess
 from usage_credits.exceptions import UsageCreditsError
+from usage_credits.ledger.among import Among
 from usage_credits.ledger.events import announce
 from usage_credits.ledger.posting import Posting
 from usage_credits.models import MANUAL_SOURCE, Fulfillment, FulfillmentKind, Transaction
@@ -85,7 +86,7 @@ def awarded_dates(
     dates = [moment for moment in moments if moment is not None]
     if dates:
         rows = Transaction.objects.using(using).filter(
-            fulfillment__in=list(awarded), grid_date__gte=min(dates)
+            Among("fulfillment", awarded), grid_date__gte=min(dates)
         )
         for fulfillment_id, date in rows.values_list("fulfillment", "grid_date"):
             if date is not None:

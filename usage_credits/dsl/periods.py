@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property, lru_cache
 from typing import Final
 
 from dateutil.relativedelta import relativedelta
@@ -17,6 +19,8 @@ DEFAULT_MINIMUM: Final = timedelta(days=1)
 
 _MONTH: Final = timedelta(seconds=2_629_746)
 """A twelfth of the average Gregorian year; only for comparing lengths, never for dates."""
+
+_SHORTEST_MONTH: Final = 28
 
 _LONGEST: Final = timedelta(days=366_000)
 """About a thousand years: beyond it, dates run out of the calendar."""
@@ -95,17 +99,12 @@ class Period:
         """
         if isinstance(value, Period):
             return value
-        length = _read_text(value) if isinstance(value, str) else value
-        try:
-            if isinstance(length, timedelta):
-                return cls(0, length)
-            if isinstance(length, relativedelta) and _is_plain(length):
-                return _from_relativedelta(length)
-        except (InvalidValue, OverflowError):
-            pass
-        raise InvalidValue.of(field, value, _ALLOWED) from None
+        period = _parse_text(value) if isinstance(value, str) else _from_length(value)
+        if period is None:
+            raise InvalidValue.of(field, value, _ALLOWED)
+        return period
 
-    @property
+    @cached_property
     def approximate_length(self) -> timedelta:
         """Return the length with average months: for comparing with a minimum or a grace, never for dates."""
         return self.months * _MONTH + self.rest
@@ -135,7 +134,14 @@ class Period:
         """
         if anchor.utcoffset() is None:
             raise InvalidValue.of("anchor", anchor, "an aware datetime")
-        return anchor.astimezone(UTC) + relativedelta(months=self.months * count) + self.rest * count
+        moment = anchor.astimezone(UTC)
+        if self.months and count:
+            year, month = divmod(moment.year * 12 + moment.month - 1 + self.months * count, 12)
+            day = moment.day
+            if day > _SHORTEST_MONTH:
+                day = min(day, monthrange(year, month + 1)[1])
+            moment = moment.replace(year=year, month=month + 1, day=day)
+        return moment + self.rest * count if self.rest else moment
 
 
 def read_period(value: object) -> Period | None:
@@ -149,6 +155,23 @@ def is_valid_period(value: object, minimum: timedelta = DEFAULT_MINIMUM) -> bool
         return Period.parse(value).approximate_length >= minimum
     except InvalidValue:
         return False
+
+
+@lru_cache
+def _parse_text(text: str) -> Period | None:
+    """Return the period of a text; schedules ask for the same few at each of their dates."""
+    return _from_length(_read_text(text))
+
+
+def _from_length(length: object) -> Period | None:
+    try:
+        if isinstance(length, timedelta):
+            return Period(0, length)
+        if isinstance(length, relativedelta) and _is_plain(length):
+            return _from_relativedelta(length)
+    except (InvalidValue, OverflowError):
+        pass
+    return None
 
 
 def _read_text(text: str) -> relativedelta | None:

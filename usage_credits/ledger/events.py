@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,9 +18,35 @@ from usage_credits.models import Transaction, Wallet
 logger = logging.getLogger("usage_credits")
 
 
+@dataclass(frozen=True)
+class Happening:
+    """An event besides the rows of a posting, and the fields of its context."""
+
+    event: str
+    fields: dict[str, Any]
+
+
 def announce(event: str, wallet: Wallet, **fields: Any) -> None:
     """Send `event` after the outermost commit, after those announced before; a rollback drops it."""
     transaction.on_commit(partial(announce_now, event, wallet, **fields), using=wallet._state.db)
+
+
+def announce_posting(wallet: Wallet, happened: Sequence[Transaction | Happening]) -> None:
+    """Announce the rows of a posting and what else happened, in this order, as `announce` does.
+
+    Who listens is asked at the commit, and only for them it is worked out what there is to tell.
+    """
+    if happened:
+        threshold = conf.current().low_balance_threshold
+        transaction.on_commit(partial(_tell_all, wallet, happened, threshold), using=wallet._state.db)
+
+
+def _tell_all(wallet: Wallet, happened: Sequence[Transaction | Happening], threshold: int | None) -> None:
+    for one in happened:
+        if isinstance(one, Transaction):
+            _tell_posted(wallet, one, threshold)
+        else:
+            announce_now(one.event, wallet, **one.fields)
 
 
 def announce_now(event: str, wallet: Wallet | None, **fields: Any) -> None:
@@ -48,13 +75,13 @@ def _callbacks_for(event: str) -> tuple[Callable[..., Any], ...]:
         return ()
 
 
-def announce_posted(wallet: Wallet, row: Transaction) -> None:
-    """Announce one posted row: that it was posted, the thresholds that it crossed, the refund that it is of."""
+def _tell_posted(wallet: Wallet, row: Transaction, threshold: int | None) -> None:
+    """Tell of one posted row: that it was posted, the thresholds that it crossed, the refund that it is of."""
     event = "credits_added" if row.amount > 0 else "credits_deducted"
     if row.category == EXPIRATION:
         event = "credits_expired"
     balances = {"previous_balance": row.balance_before, "new_balance": row.balance_after}
-    announce(
+    announce_now(
         event,
         wallet,
         amount=abs(row.amount),
@@ -63,13 +90,12 @@ def announce_posted(wallet: Wallet, row: Transaction) -> None:
         metadata=row.metadata,
         **balances,
     )
-    threshold = conf.current().low_balance_threshold
     if threshold is not None and row.balance_after <= threshold < row.balance_before:
-        announce("low_balance_reached", wallet, threshold=threshold, **balances)
+        announce_now("low_balance_reached", wallet, threshold=threshold, **balances)
     if row.balance_after == 0 < row.balance_before:
-        announce("balance_depleted", wallet, **balances)
+        announce_now("balance_depleted", wallet, **balances)
     if row.amount < 0 and row.category in REFUNDS and row.fulfillment is not None:
-        announce(
+        announce_now(
             "credits_refunded",
             wallet,
             amount=-row.amount,

@@ -10,10 +10,14 @@ from django.db import router, transaction
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
+from usage_credits.ledger.among import Among
 from usage_credits.ledger.journal import lock_all, write
 from usage_credits.ledger.posting import Posting
 from usage_credits.ledger.wallet_ranges import WalletRange, of_wallets
 from usage_credits.models import Fulfillment, Hold, Lot, Wallet
+
+MAX_HELD = 10_000
+"""How many wallets that others hold are put off before they are waited for."""
 
 
 @dataclass(frozen=True)
@@ -54,32 +58,47 @@ def book_expired(
 
     Releases the holds whose time is over, too: what they kept goes back to its lots, or is gone where those have
     expired. A batch locks its wallets in key order and commits by itself; when this is interrupted, the batches
-    before stay and the next run goes on. Balances as they are read do not change: expired lots had stopped counting
-    before. `wallets` leaves out all others.
+    before stay and the next run goes on. Several may run at once: wallets that somebody else holds are taken up last,
+    and waited for then. Balances as they are read do not change: expired lots had stopped counting before. `wallets`
+    leaves out all others.
     """
     using = using or router.db_for_write(Wallet)
-    after = 0
-    while True:
-        now = timezone.now()
-        waiting = Lot.objects.using(using).expired(now), _overdue(using, now)
-        found = {
-            pk
-            for rows in waiting
-            for pk in rows.filter(of_wallets(wallets), wallet__gt=after)
-            .order_by("wallet")
-            .values_list("wallet", flat=True)
-            .distinct()[:batch_size]
-        }
-        pks = sorted(found)[:batch_size]
-        if not pks:
-            return
-        yield _book(pks, using)
-        after = pks[-1]
+    held: list[int] = []
+    pks = _waiting(using, of_wallets(wallets), batch_size)
+    while pks:
+        yield _book(pks, using, held)
+        if len(held) >= MAX_HELD:
+            yield from _book_held(held, using, batch_size)
+            held = []
+        pks = _waiting(using, of_wallets(wallets) & Q(wallet__gt=pks[-1]), batch_size)
+    yield from _book_held(held, using, batch_size)
 
 
-def _book(pks: list[int], using: str) -> Expired:
+def _book_held(held: list[int], using: str, batch_size: int) -> Iterator[Expired]:
+    """Book what still waits in wallets that somebody held, once they are let go."""
+    for start in range(0, len(held), batch_size):
+        pks = _waiting(using, Q(Among("wallet", held[start : start + batch_size])), batch_size)
+        if pks:
+            yield _book(pks, using, None)
+
+
+def _waiting(using: str, condition: Q, size: int) -> list[int]:
+    """Return the first wallets, in key order, in which something waits to be booked."""
+    now = timezone.now()
+    found = {
+        pk
+        for rows in (Lot.objects.using(using).expired(now), _overdue(using, now))
+        for pk in rows.filter(condition).order_by("wallet").values_list("wallet", flat=True).distinct()[:size]
+    }
+    return sorted(found)[:size]
+
+
+def _book(pks: list[int], using: str, held: list[int] | None) -> Expired:
+    """Book what has expired in wallets; those that somebody holds are put into `held`, or waited for without one."""
     with transaction.atomic(using=using):
-        posts = lock_all(pks, using)
+        posts = lock_all(pks, using, skip_locked=held is not None)
+        if held is not None:
+            held += [pk for pk in pks if pk not in posts]
         for post in posts.values():
             post.book_expired()
         write(list(posts.values()), using)

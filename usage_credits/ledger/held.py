@@ -14,7 +14,7 @@ from usage_credits.exceptions import InsufficientCredits
 from usage_credits.ledger.changes import Insert, Update
 from usage_credits.ledger.dialects import MAX_PARAMETERS
 from usage_credits.ledger.entries import DebitEntry
-from usage_credits.ledger.events import announce, announce_posted
+from usage_credits.ledger.events import Happening, announce_posting
 from usage_credits.models import HeldLot, Hold, Lot, Transaction, Wallet
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Holds:
         self.parts: dict[int, HeldLot] = {}
         self._post = post
         self._overdue = overdue
-        self._events: list[tuple[int, str, dict[str, Any]]] = []
+        self._events: list[tuple[int, Happening]] = []
 
     @property
     def has_changes(self) -> bool:
@@ -128,14 +128,12 @@ class Holds:
 
     def announce(self) -> None:
         """Announce the posting's rows and what became of its holds, in the order in which they came."""
-        post, told = self._post, 0
-        for rows, event, fields in self._events:
-            for row in post.rows[told:rows]:
-                announce_posted(post.wallet, row)
+        happened: list[Transaction | Happening] = []
+        told = 0
+        for rows, happening in self._events:
+            happened += [*self._post.rows[told:rows], happening]
             told = rows
-            announce(event, post.wallet, **fields)
-        for row in post.rows[told:]:
-            announce_posted(post.wallet, row)
+        announce_posting(self._post.wallet, [*happened, *self._post.rows[told:]])
 
     def _pay(self, row: Transaction, parts: Sequence[HeldLot], amount: int) -> None:
         self.total -= amount
@@ -156,7 +154,7 @@ class Holds:
             "metadata": hold.metadata,
             **fields,
         }
-        self._events.append((len(self._post.rows), event, facts))
+        self._events.append((len(self._post.rows), Happening(event, facts)))
 
 
 def changes_of(posts: Sequence[Holds]) -> list[Insert | Update]:
