@@ -18,6 +18,7 @@ from django.db.backends.utils import CursorWrapper
 
 from usage_credits.ledger import dialects
 from usage_credits.ledger.change_sql import Column, Shape, shape_of, sql_of
+from usage_credits.ledger.instances import mark_stored
 
 
 @dataclass(frozen=True)
@@ -138,9 +139,7 @@ class _Statement:
         for number, change in enumerate(self._changes):
             if isinstance(change, Insert):
                 for row, key in zip(change.rows, sorted(keys[number]), strict=True):
-                    row.pk = key
-                    row._state.adding = False
-                    row._state.db = self._connection.alias
+                    mark_stored(row, key, self._connection.alias)
         for row, field in self._referring:
             setattr(row, field.attname, row._state.fields_cache[field.name].pk)
 

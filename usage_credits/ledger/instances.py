@@ -45,6 +45,13 @@ def read(model: type[Row], columns: Sequence[str], values: Iterable[Any], using:
     return instance
 
 
+def mark_stored(row: models.Model, key: int, using: str) -> None:
+    """Let an instance be the row that was inserted into the database `using` under `key`."""
+    vars(row)[row._meta.pk.attname] = key
+    row._state.adding = False
+    row._state.db = using
+
+
 @lru_cache
 def _defaults(
     model: type[models.Model],

@@ -58,21 +58,22 @@ class Posting:
 
     def payers(self, operation: str | None, own: Collection[int] = ()) -> list[Lot]:
         """Return the lots that may pay for `operation`, in spending order; first those of the `own` credits."""
-        stocked = (lot for lot in self.lots if lot.remaining)
+        stocked = [lot for lot in self.lots if lot.remaining]
+        if not own:
+            return [lot for lot in stocked if lot.scope is None or lot.pays_for(operation)]
         lots = [lot for lot in stocked if lot.transaction_id in own or lot.pays_for(operation)]
-        return sorted(lots, key=lambda lot: lot.transaction_id not in own) if own else lots
+        return sorted(lots, key=lambda lot: lot.transaction_id not in own)
 
     def left_in(self, payers: Iterable[Lot]) -> int:
         """Return what a debit can take of `payers`, below zero where the wallet owes more than all its lots hold."""
-        return min(sum(lot.remaining for lot in payers), self._stock - self.debts.total)
+        left = sum([lot.remaining for lot in payers])
+        if not self.debts.total:
+            return left
+        return min(left, sum(lot.remaining for lot in self.lots) - self.debts.total)
 
     def available_in(self, payers: Iterable[Lot]) -> int:
         """Return what a debit can take of `payers` without a debt, and without uncovering one."""
         return max(self.left_in(payers), 0)
-
-    @property
-    def _stock(self) -> int:
-        return sum(lot.remaining for lot in self.lots)
 
     def book_expired(self) -> None:
         """Append the rows for what has expired, where nothing else is posted."""
@@ -142,7 +143,9 @@ class Posting:
         self.caps.check(entry.attributed_to, entry.amount)
         if entry.amount > available and not allow_negative:
             raise InsufficientCredits(available, entry.amount)
-        overdraft = max(entry.amount - sum(lot.remaining for lot in payers), 0)
+        overdraft = 0
+        if entry.amount > available:
+            overdraft = max(entry.amount - sum(lot.remaining for lot in payers), 0)
         row = self.add_debit(entry, overdraft=overdraft)
         self.take(row, payers, entry.amount - overdraft)
         self.debts.add(row, overdraft)
@@ -174,6 +177,8 @@ class Posting:
     def draw(self, lots: Iterable[Lot], amount: int) -> Iterator[tuple[Lot, int]]:
         """Draw `amount` from `lots`, each what it has left, in the order given; yield what each of them gave."""
         for lot in lots:
+            if not amount:
+                return
             drawn = min(amount, lot.remaining)
             if drawn:
                 self.change(lot, -drawn)
