@@ -5,7 +5,7 @@ Two thirds of a debit's time would otherwise go into building the same few queri
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -32,10 +32,6 @@ class Slot(Expression):
         return "%s", [self]
 
 
-MOST_REMEMBERED = 16
-"""A query with more values than this is compiled each time: it is rare, and its SQL is long."""
-
-
 class _Plan(NamedTuple):
     sql: str
     parameters: tuple[Any, ...]
@@ -59,33 +55,39 @@ class CompiledQuery(Generic[Row]):
 
     def __call__(self, cursor: CursorWrapper, *values: Any) -> list[Row]:
         """Return the rows for `values`, read by Django's `cursor`."""
-        connection = cursor.db
-        find = self._plan if len(values) <= MOST_REMEMBERED else self._compile
-        plan = find(connection.alias, len(values))
-        parameters = [
-            one.output_field.get_db_prep_value(values[one.index], connection)
-            if isinstance(one, Slot)
-            else one
-            for one in plan.parameters
-        ]
-        cursor.execute(plan.sql, parameters)
-        rows: list[Any] = [
-            instances.read(plan.model, plan.columns, row, connection.alias) for row in cursor.fetchall()
-        ]
-        for name, calls, column in plan.converters:
-            for row in rows:
-                for call in calls:
-                    setattr(row, name, call(getattr(row, name), column, connection))
-        return rows
+        return _read(self._plan(cursor.db.alias, len(values)), cursor, values)
 
     def _compile(self, using: str, values: int) -> _Plan:
         slots = [Slot(index, self._fields[min(index, len(self._fields) - 1)]) for index in range(values)]
-        rows = self._build(using, *slots)
-        compiler = rows.query.get_compiler(using)
-        sql, parameters = compiler.as_sql()
-        selected = [column for column, _sql, _alias in compiler.select]
-        columns = [selected[place].target.attname for place in compiler.klass_info["select_fields"]]
-        columns += compiler.annotation_col_map or ()
-        found = compiler.get_converters(selected)
-        converters = [(columns[place], calls, column) for place, (calls, column) in found.items()]
-        return _Plan(sql, tuple(parameters), rows.model, columns, converters)
+        return _plan_of(self._build(using, *slots))
+
+
+def fetch(rows: models.QuerySet[Row], cursor: CursorWrapper) -> list[Row]:
+    """Return whole rows as a compiled query does, for a query whose SQL is worth no keeping."""
+    return _read(_plan_of(rows.using(cursor.db.alias)), cursor, ())
+
+
+def _plan_of(rows: models.QuerySet[Any]) -> _Plan:
+    compiler = rows.query.get_compiler(rows.db)
+    sql, parameters = compiler.as_sql()
+    selected = [column for column, _sql, _alias in compiler.select]
+    columns = [selected[place].target.attname for place in compiler.klass_info["select_fields"]]
+    columns += compiler.annotation_col_map or ()
+    found = compiler.get_converters(selected)
+    converters = [(columns[place], calls, column) for place, (calls, column) in found.items()]
+    return _Plan(sql, tuple(parameters), rows.model, columns, converters)
+
+
+def _read(plan: _Plan, cursor: CursorWrapper, values: Sequence[Any]) -> list[Any]:
+    connection = cursor.db
+    parameters = [
+        one.output_field.get_db_prep_value(values[one.index], connection) if isinstance(one, Slot) else one
+        for one in plan.parameters
+    ]
+    cursor.execute(plan.sql, parameters)
+    rows = [instances.read(plan.model, plan.columns, row, connection.alias) for row in cursor.fetchall()]
+    for name, calls, column in plan.converters:
+        for row in rows:
+            for call in calls:
+                setattr(row, name, call(getattr(row, name), column, connection))
+    return rows

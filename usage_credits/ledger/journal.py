@@ -77,12 +77,14 @@ def lock_all(
     Called inside a transaction. As with `posting`, those that do not take credits know only what has expired.
     `skip_locked` leaves out wallets that others hold, where the database can tell.
     """
+    if not pks:
+        return {}
     with connections[using].cursor() as cursor:
-        wallets = statements.lock_wallets(pks, cursor, skip_locked=skip_locked) if pks else []
-    now = timezone.now()
+        wallets = statements.lock_wallets(pks, cursor, skip_locked=skip_locked)
+        now = timezone.now()
+        lots = statements.lots_of_all(wallets, now, cursor, takes=takes)
     known: defaultdict[int, list[Lot]] = defaultdict(list)
-    lots = Lot.objects.using(using).filter(wallet__in=wallets).in_spending_order()
-    for lot in lots.open() if takes else lots.expired(now):
+    for lot in lots:
         known[lot.wallet_id].append(lot)
     overdue: defaultdict[int, list[HeldLot]] = defaultdict(list)
     for part in overdue_parts(wallets, now):
