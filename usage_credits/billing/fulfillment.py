@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from django.db import router, transaction
+from django.db import connections, router, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -20,6 +20,7 @@ from usage_credits.billing.schedules import advance, awarded_dates, awards_due, 
 from usage_credits.exceptions import UsageCreditsError
 from usage_credits.ledger.among import Among
 from usage_credits.ledger.changes import Update, store
+from usage_credits.ledger.compiled import fetch
 from usage_credits.ledger.journal import lock_all, write
 from usage_credits.ledger.posting import Posting
 from usage_credits.ledger.wallet_ranges import WalletRange, of_wallets
@@ -171,13 +172,10 @@ class _Run:
                 {due.wallet_id for due in page}, self.using, takes=are_capped(), skip_locked=not waits
             )
             # Read under the lock: another worker or a payment may have awarded them since.
-            fulfillments = [
-                fulfillment
-                for fulfillment in Fulfillment.objects.using(self.using)
-                .filter(Among("pk", [due.pk for due in page if due.wallet_id in posts]))
-                .order_by("next_fulfillment_at", "pk")
-                if fulfillment.due_date(posts[fulfillment.wallet_id].now)
-            ]
+            rows = Fulfillment.objects.filter(Among("pk", [due.pk for due in page if due.wallet_id in posts]))
+            with connections[self.using].cursor() as cursor:
+                found = fetch(rows.order_by("next_fulfillment_at", "pk"), cursor)
+            fulfillments = [one for one in found if one.due_date(posts[one.wallet_id].now)]
             done = _advance(posts, fulfillments, self.using)
         self._held += [due.pk for due in page if due.wallet_id not in posts]
         return done

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand
 from usage_credits.ledger.expiry import Expired, book_expired, count_expired
 from usage_credits.management import arguments
 from usage_credits.management.arguments import counted
+from usage_credits.management.collecting import collected_between
 from usage_credits.management.progress import Progress
 
 
@@ -37,7 +38,8 @@ class Command(BaseCommand):
             return
         done = Expired()
         with Progress(self.stderr, waiting.lots, options["verbosity"]) as progress:
-            for batch in book_expired(batch_size=batch_size, wallets=wallets, using=using):
+            batches = book_expired(batch_size=batch_size, wallets=wallets, using=using)
+            for batch in collected_between(batches):
                 done += batch
                 progress.advance(batch.lots)
         self.stdout.write(self.style.SUCCESS(f"Expired {_figures(done)}.{_released(done)}"))

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from usage_credits.billing.fulfillment import Fulfilled, count_due, fulfill_due, preview_due
 from usage_credits.management import arguments
 from usage_credits.management.arguments import counted
+from usage_credits.management.collecting import collected_between
 from usage_credits.management.progress import Progress
 
 
@@ -44,7 +45,8 @@ class Command(BaseCommand):
         waiting = count_due(wallets=wallets, using=using)
         done = Fulfilled()
         with Progress(self.stderr, min(waiting, limit or waiting), options["verbosity"]) as progress:
-            for batch in fulfill_due(batch_size=batch_size, limit=limit, wallets=wallets, using=using):
+            batches = fulfill_due(batch_size=batch_size, limit=limit, wallets=wallets, using=using)
+            for batch in collected_between(batches):
                 done += batch
                 progress.advance(batch.tried)
         summary = f"Made {_figures(done)}."
