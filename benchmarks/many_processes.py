@@ -42,7 +42,8 @@ def measure(address: str, *, rounds: int, seconds: float) -> Iterator[Figure]:
 
 def _against_floors(rates: Rounds) -> Iterator[Figure]:
     for name, floor, at_least in (
-        ("debit, one wallet", "V1, one wallet", 0.9),
+        ("fast, one wallet", "V1, one wallet", 0.9),
+        ("debit, one wallet", "V1, one wallet", None),
         ("fast, one wallet", "V1, prepared, one wallet", None),
         ("debit, a wallet each", "V1, a wallet each", None),
     ):

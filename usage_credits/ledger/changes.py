@@ -8,7 +8,6 @@ expression for each value, which takes longer than all the rest of a posting.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -21,15 +20,13 @@ from usage_credits.ledger.change_sql import Column, Shape, shape_of, sql_of
 from usage_credits.ledger.instances import mark_stored
 
 
-@dataclass(frozen=True)
-class Insert:
+class Insert(NamedTuple):
     """Rows of one model; they get their primary keys, and what refers to one of them by instance gets that key."""
 
     rows: Sequence[models.Model]
 
 
-@dataclass(frozen=True)
-class Update:
+class Update(NamedTuple):
     """Rows of one model, each once, and the names of the columns to store."""
 
     rows: Sequence[models.Model]
