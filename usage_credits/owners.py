@@ -13,11 +13,13 @@ from usage_credits import conf
 from usage_credits.billing.plans import check_startable, start_plan
 from usage_credits.charging import SpendingBlock
 from usage_credits.dsl import categories
+from usage_credits.exceptions import WalletNotFound
 from usage_credits.ledger.caps import lets_spend
 from usage_credits.ledger.credits import credit_entry, post_credit
 from usage_credits.ledger.debits import post_debit
 from usage_credits.ledger.dry_runs import DryRun, dry_run, dry_run_without_wallet
 from usage_credits.ledger.holds import post_hold
+from usage_credits.ledger.wallets import owned_wallet
 from usage_credits.models import Hold, Transaction, Wallet
 from usage_credits.owner_wallets import OwnsWallets
 from usage_credits.spending import ChargeOptions, charge_entry, quote
@@ -112,7 +114,12 @@ class HasWallet(OwnsWallets):
             attributed_to=attributed_to,
             metadata=metadata,
         )
-        return post_debit(self._payer(), entry) if entry else None
+        if entry is None:
+            return None
+        try:
+            return post_debit(owned_wallet(self), entry)
+        except WalletNotFound:
+            return post_debit(self._payer(), entry)
 
     def hold_credits_for(
         self,

@@ -38,7 +38,7 @@ def test_statements_do_not_depend_on_history(user: User, wallet: Wallet, rows: i
     assert count_statements(lambda: wallet.debit(5, idempotency_key="paid")) == 4
     assert count_statements(lambda: wallet.balance) == 1
     assert count_statements(lambda: user.credits) == 1
-    assert count_statements(lambda: user.spend_credits_on("report")) == sent(9, together=4)
+    assert count_statements(lambda: user.spend_credits_on("report")) == sent(8, together=4)
     assert list(verify()) == []
 
 

@@ -224,7 +224,8 @@ def _store(fulfillments: list[Fulfillment], before: dict[int, dict[str, Any]], u
         was = before[fulfillment.pk]
         changed.update(name for name, value in vars(fulfillment).items() if value is not was.get(name))
     columns = [field.name for field in Fulfillment._meta.concrete_fields if field.attname in changed]
-    store([Update(fulfillments if columns else [], columns)], using)
+    with connections[using].cursor() as cursor:
+        store([Update(fulfillments if columns else [], columns)], cursor)
 
 
 def _preview(fulfillment: Fulfillment, awarded: set[datetime.datetime], now: datetime.datetime) -> Fulfilled:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from django.db import router
+from django.db.backends.utils import CursorWrapper
 from django.db.models import BigIntegerField, F, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
@@ -136,10 +137,10 @@ class Caps:
         return found
 
 
-def write_caps(posts: Sequence[Posting], using: str) -> None:
+def write_caps(posts: Sequence[Posting], cursor: CursorWrapper) -> None:
     """Store what the postings counted, after their rows; a window that they opened counts from their first row."""
     for post in posts:
         for cap in post.caps.changed.values():
             cap.counts_from = cap.counts_from or post.rows[0].pk
     caps = [cap for post in posts for cap in post.caps.changed.values()]
-    store([Update(caps, ("spent", "window_start", "counts_from"))], using)
+    store([Update(caps, ("spent", "window_start", "counts_from"))], cursor)

@@ -33,19 +33,17 @@ class Update(NamedTuple):
     names: Sequence[str]
 
 
-def store(changes: Iterable[Insert | Update], using: str) -> None:
+def store(changes: Iterable[Insert | Update], cursor: CursorWrapper) -> None:
     """Store the changes in order, inside a transaction; an insert may refer to rows of those before it."""
     needed = [change for change in changes if change.rows]
-    connection = connections[using]
     if not needed:
         return
-    with connection.cursor() as cursor:
-        if dialects.stores_at_once(connection):
-            _Statement(needed, cursor).execute()
-            return
-        for change in needed:
-            for part in _parts(change, connection):
-                _Statement([part], cursor).execute()
+    if dialects.stores_at_once(cursor.db):
+        _Statement(needed, cursor).execute()
+        return
+    for change in needed:
+        for part in _parts(change, cursor.db):
+            _Statement([part], cursor).execute()
 
 
 def _parts(change: Insert | Update, connection: BaseDatabaseWrapper) -> list[Insert | Update]:

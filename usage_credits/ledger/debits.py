@@ -13,6 +13,7 @@ from usage_credits.ledger.entries import DebitEntry
 from usage_credits.ledger.events import announce_now
 from usage_credits.ledger.journal import posting
 from usage_credits.ledger.keys import check_key, find_replay
+from usage_credits.ledger.statements import OwnedWallet
 from usage_credits.models import Fulfillment, Transaction, Wallet
 from usage_credits.values import check_amount, check_metadata, check_operation
 
@@ -41,14 +42,17 @@ def debit(wallet: Wallet, amount: int, **options: Unpack[DebitOptions]) -> Trans
     return post_debit(wallet, debit_entry(amount, **options))
 
 
-def post_debit(wallet: Wallet, entry: DebitEntry) -> Transaction:
-    """Post a checked entry, or return the transaction that used its key before; see `debit`."""
+def post_debit(wallet: Wallet | OwnedWallet, entry: DebitEntry) -> Transaction:
+    """Post a checked entry, or return the transaction that used its key before; see `debit`.
+
+    Raises WalletNotFound where the owner has no such wallet.
+    """
     try:
         with posting(wallet, takes=True) as post:
             replay = find_replay(post, entry)
             return replay or post.debit(entry, allow_negative=conf.current().allow_negative_balance)
     except InsufficientCredits as refusal:
-        announce_refusal(wallet, entry, refusal)
+        announce_refusal(post.wallet, entry, refusal)
         raise
 
 

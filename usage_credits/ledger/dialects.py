@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.db import connections, models
@@ -48,11 +48,16 @@ def locking(wallets: QuerySet[Wallet], *, skip_locked: bool = False) -> QuerySet
     )
 
 
-def lock_by_writing(pks: Collection[int], connection: BaseDatabaseWrapper) -> list[Wallet]:
-    """Lock the database by an update that changes nothing, and return the wallets in key order."""
+def lock_by_writing(where: Mapping[str, Sequence[Any]], connection: BaseDatabaseWrapper) -> list[Wallet]:
+    """Lock the database by an update that changes nothing, and return the wallets in key order.
+
+    `where` lists the values that each of its columns may have.
+    """
     table = connection.ops.quote_name(Wallet._meta.db_table)
-    sql = f"UPDATE {table} SET asset = asset WHERE id IN ({', '.join(['%s'] * len(pks))}) RETURNING *"  # noqa: S608
-    return sorted(Wallet.objects.using(connection.alias).raw(sql, list(pks)), key=lambda wallet: wallet.pk)
+    conditions = (f"{column} IN ({', '.join(['%s'] * len(values))})" for column, values in where.items())
+    sql = f"UPDATE {table} SET asset = asset WHERE {' AND '.join(conditions)} RETURNING *"  # noqa: S608
+    values = [value for values in where.values() for value in values]
+    return sorted(Wallet.objects.using(connection.alias).raw(sql, values), key=lambda wallet: wallet.pk)
 
 
 def stores_at_once(connection: BaseDatabaseWrapper) -> bool:

@@ -23,13 +23,14 @@ from usage_credits.ledger.capped import write_caps
 from usage_credits.ledger.changes import Insert, Update, store
 from usage_credits.ledger.held import changes_of, forget_emptied, overdue_parts
 from usage_credits.ledger.posting import Posting
+from usage_credits.ledger.statements import OwnedWallet
 from usage_credits.models import HeldLot, Lot, Wallet
 
 OWNER: Final[Any] = Wallet._meta.get_field("owner")
 
 
 @contextmanager
-def posting(wallet: Wallet, *, takes: bool = False) -> Iterator[Posting]:
+def posting(wallet: Wallet | OwnedWallet, *, takes: bool = False) -> Iterator[Posting]:
     """Lock `wallet`, yield its Posting, and write it when the block ends.
 
     A posting that `takes` credits reads all open lots; one that only adds some, just those that have expired.
@@ -42,9 +43,11 @@ def posting(wallet: Wallet, *, takes: bool = False) -> Iterator[Posting]:
 
 
 @contextmanager
-def postings(wallets: Sequence[Wallet], *, taking: int) -> Iterator[list[Posting]]:
+def postings(wallets: Sequence[Wallet | OwnedWallet], *, taking: int) -> Iterator[list[Posting]]:
     """Lock wallets in key order and yield their Postings, as given; the first `taking` take credits. See `posting`."""
-    using = router.db_for_write(Wallet, instance=wallets[0])
+    first = wallets[0]
+    home = first.owner if isinstance(first, OwnedWallet) else first
+    using = router.db_for_write(Wallet, instance=home)
     refusal: UsageCreditsError | None = None
     with transaction.atomic(using=using, savepoint=False), connections[using].cursor() as cursor:
         try:
@@ -58,7 +61,7 @@ def postings(wallets: Sequence[Wallet], *, taking: int) -> Iterator[list[Posting
         except UsageCreditsError as error:
             refusal = error
         else:
-            write(posts, using)
+            _write(posts, cursor)
     if refusal is not None:
         raise refusal
 
@@ -92,20 +95,43 @@ def lock_all(
     return {wallet.pk: Posting(wallet, now, known[wallet.pk], overdue[wallet.pk]) for wallet in wallets}
 
 
-def _lock(wallets: Sequence[Wallet], cursor: CursorWrapper) -> list[Wallet]:
-    if any(wallet.pk is None for wallet in wallets):
+def _of_owner(owned: OwnedWallet, cursor: CursorWrapper) -> Wallet:
+    for wallet in statements.lock_owned(owned, cursor):
+        OWNER.set_cached_value(wallet, owned.owner)
+        return wallet
+    raise WalletNotFound(f"There is no wallet of {owned.asset} of {owned.owner!r}.")
+
+
+def _as_given(wallet: Wallet, found: dict[int, Wallet]) -> Wallet:
+    if wallet.pk not in found:
+        raise WalletNotFound(f"There is no wallet {wallet.pk}.")
+    if OWNER.is_cached(wallet):
+        OWNER.set_cached_value(found[wallet.pk], OWNER.get_cached_value(wallet))
+    return found[wallet.pk]
+
+
+def _lock(wallets: Sequence[Wallet | OwnedWallet], cursor: CursorWrapper) -> list[Wallet]:
+    read = [wallet for wallet in wallets if isinstance(wallet, Wallet)]
+    if any(wallet.pk is None for wallet in read):
         raise InvalidValue("wallet", "an unsaved wallet has no ledger; save it first.")
-    found = {wallet.pk: wallet for wallet in statements.lock_wallets([one.pk for one in wallets], cursor)}
-    for wallet in wallets:
-        if wallet.pk not in found:
-            raise WalletNotFound(f"There is no wallet {wallet.pk}.")
-        if OWNER.is_cached(wallet):
-            OWNER.set_cached_value(found[wallet.pk], OWNER.get_cached_value(wallet))
-    return [found[wallet.pk] for wallet in wallets]
+    found = (
+        {wallet.pk: wallet for wallet in statements.lock_wallets([one.pk for one in read], cursor)}
+        if read
+        else {}
+    )
+    return [
+        _of_owner(wallet, cursor) if isinstance(wallet, OwnedWallet) else _as_given(wallet, found)
+        for wallet in wallets
+    ]
 
 
 def write(posts: Sequence[Posting], using: str) -> None:
     """Insert what the postings appended, update the projections, and announce each row once it is committed."""
+    with connections[using].cursor() as cursor:
+        _write(posts, cursor)
+
+
+def _write(posts: Sequence[Posting], cursor: CursorWrapper) -> None:
     aliases = [alias for post in posts for alias in post.aliases]
     posts = [post for post in posts if post.rows or post.claims.has_changes or post.holds.has_changes]
     projections = {name for post in posts for name in post.project()}
@@ -124,8 +150,8 @@ def write(posts: Sequence[Posting], using: str) -> None:
         ),
         Update([post.wallet for post in posts] if projections else [], tuple(sorted(projections))),
     ]
-    store(changes, using)
-    forget_emptied([post.holds for post in posts], using)
-    write_caps(posts, using)
+    store(changes, cursor)
+    forget_emptied([post.holds for post in posts], cursor.db.alias)
+    write_caps(posts, cursor)
     for post in posts:
         post.holds.announce()

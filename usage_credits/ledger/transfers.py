@@ -155,7 +155,8 @@ def _post(sender: Posting, receiver: Posting, entry: TransferEntry, sent: DebitE
         parts = parts_of(part for part in sender.allocations if part.debit is row)
     legs = [row, *(_receive(receiver, moved, part) for part in parts)]
     # Last, so that a refusal has written nothing; the legs name it.
-    store([Insert([moved])], router.db_for_write(Wallet, instance=sender.wallet))
+    with connections[router.db_for_write(Wallet, instance=sender.wallet)].cursor() as cursor:
+        store([Insert([moved])], cursor)
     for leg in legs:
         leg.metadata = _leg_metadata(moved, leg)
     return moved

@@ -13,11 +13,12 @@ from django.utils import timezone
 from usage_credits import conf
 from usage_credits.dsl.categories import MANUAL_ADJUSTMENT
 from usage_credits.dsl.wallet_options import WalletOptions, clean_asset
-from usage_credits.exceptions import InvalidValue
+from usage_credits.exceptions import InvalidValue, WalletNotFound
 from usage_credits.ledger.balances import available_for_in, available_in, signed_balance
 from usage_credits.ledger.compiled import CompiledQuery
 from usage_credits.ledger.entries import CreditEntry
 from usage_credits.ledger.journal import OWNER, posting
+from usage_credits.ledger.statements import OwnedWallet
 from usage_credits.models import Wallet
 from usage_credits.twins import twin
 from usage_credits.values import check_amount
@@ -76,6 +77,14 @@ def find_wallet(owner: models.Model, asset: str | None = None) -> Wallet | None:
     if owner._state.adding or owner.pk is None:
         return None
     return _find(owner, asset_of(owner, asset), router.db_for_read(Wallet, instance=owner))
+
+
+def owned_wallet(owner: models.Model) -> OwnedWallet:
+    """Return the owner's default wallet as one to lock without looking it up; raises WalletNotFound if unsaved."""
+    if owner._state.adding or owner.pk is None:
+        raise WalletNotFound(f"An unsaved {type(owner).__name__} has no wallet.")
+    using = router.db_for_write(Wallet, instance=owner)
+    return OwnedWallet(owner, owner_type(owner.__class__, using).pk, asset_of(owner))
 
 
 def find_available(owner: models.Model, asset: str | None = None) -> int | None:
