@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import datetime
+import gc
+from contextlib import nullcontext
+from typing import Any
 
 import pytest
 import time_machine
@@ -148,3 +151,21 @@ def test_expire_credits_refuses_what_names_no_wallets(text: str) -> None:
     outcome = run("expire_credits", f"--wallets={text}")
     assert outcome.code == 1
     assert outcome.stderr.startswith(f"--wallets: got {text!r}, allowed is an id, FIRST-LAST or FIRST-")
+
+
+@pytest.mark.parametrize("table", ["usage_credits_allocation", "no_table"])
+def test_expire_credits_leaves_the_garbage_collector_as_it_was(table: str) -> None:
+    """Whether it ends well or a statement on `table` fails in its midst."""
+    with_expiring_lots()
+
+    def fail(call: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if table in sql and "INSERT INTO" in sql:
+            raise ArithmeticError
+        assert "INSERT INTO" not in sql or not gc.isenabled()
+        return call(sql, params, many, context)
+
+    expected = pytest.raises(ArithmeticError) if table == "usage_credits_allocation" else nullcontext()
+    with time_machine.travel(LATER, tick=False), connection.execute_wrapper(fail), expected:
+        run("expire_credits")
+    assert gc.isenabled()
+    assert not gc.get_freeze_count()
