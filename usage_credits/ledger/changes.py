@@ -98,8 +98,9 @@ class _Statement:
     def _inserted(self, number: int, rows: Sequence[models.Model]) -> list[tuple[Column, list[Any]]]:
         """Return the columns that any row has a value for; the others are left out, and so NULL."""
         found = []
+        stored = [vars(row) for row in rows]
         for field in _fields(type(rows[0]), self._connection):
-            values: list[Any] = [vars(row)[field.attname] for row in rows]
+            values = [row[field.attname] for row in stored]
             column = (
                 self._refer(rows, field, values) if field.is_relation and None in values else field.column
             )
@@ -114,8 +115,7 @@ class _Statement:
         """Fill in the keys of related rows; one that the statement itself inserts is given by its negative place."""
         change = None
         for index, row in enumerate(rows):
-            related = row._state.fields_cache.get(field.name)
-            if values[index] is None and related is not None:
+            if values[index] is None and (related := row._state.fields_cache.get(field.name)) is not None:
                 self._referring.append((row, field))
                 values[index] = related.pk
                 if related.pk is None:

@@ -17,18 +17,22 @@ Row = TypeVar("Row", bound=models.Model)
 
 
 def new(model: type[Row], **values: Any) -> Row:
-    """Return an instance that is not stored yet; a relation is given by instance, columns left out get defaults."""
+    """Return an instance that is not stored yet; a relation is given by instance or None, what is left out by default.
+
+    The instances that it refers to are of the ledger's models, whose primary key is `id`.
+    """
     instance = model.__new__(model)
     columns, calls, relations = _defaults(model)
     row = vars(instance)
     row["_state"] = state = ModelState()
     row.update(columns)
     for name, value in values.items():
-        if name in relations:
-            row[relations[name]] = value.pk
-            state.fields_cache[name] = value
-        else:
+        attname = relations.get(name)
+        if attname is None:
             row[name] = value
+        elif value is not None:
+            row[attname] = value.id
+            state.fields_cache[name] = value
     for name, default in calls:
         if name not in values:
             row[name] = default()

@@ -239,7 +239,7 @@ class Posting:
             balance_before=self.balance,
             balance_after=after,
             created_at=self.now,
-            **{name: value for name, value in columns.items() if value is not None},
+            **columns,
         )
         self.balance = after
         self.rows.append(row)
