@@ -16,6 +16,7 @@ from django.db.models import Expression
 from django.db.models.sql.compiler import SQLCompiler
 
 from usage_credits.ledger import instances
+from usage_credits.ledger.dialects import read_moments_quickly
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -84,6 +85,7 @@ def _read(plan: _Plan, cursor: CursorWrapper, values: Sequence[Any]) -> list[Any
         one.output_field.get_db_prep_value(values[one.index], connection) if isinstance(one, Slot) else one
         for one in plan.parameters
     ]
+    read_moments_quickly(cursor)
     cursor.execute(plan.sql, parameters)
     rows = [instances.read(plan.model, plan.columns, row, connection.alias) for row in cursor.fetchall()]
     for name, calls, column in plan.converters:
