@@ -151,7 +151,7 @@ def _fields_on(model: type[models.Model], using: str) -> list[_Field]:
             field.attname,
             field.name,
             field.is_relation,
-            Column(str(field.column), str(field.db_type(connection))),
+            Column(str(field.column), dialects.type_of(field, connection)),
             dialects.preparation(field, connection),
         )
         for field in model._meta.local_concrete_fields

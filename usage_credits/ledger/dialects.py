@@ -81,6 +81,11 @@ def stores_at_once(connection: BaseDatabaseWrapper) -> bool:
     return connection.vendor == "postgresql"
 
 
+def type_of(field: models.Field[Any, Any], connection: BaseDatabaseWrapper) -> str:
+    """Return the type to give values of a column as; a cast to a type of limited length would cut them down."""
+    return "text" if isinstance(field, models.CharField) else str(field.db_type(connection))
+
+
 def preparation(
     field: models.Field[Any, Any], connection: BaseDatabaseWrapper
 ) -> Callable[[Any, BaseDatabaseWrapper], Any] | None:
