@@ -126,7 +126,9 @@ def _update(shape: Shape, connection: BaseDatabaseWrapper) -> str:
     if connection.vendor == "mysql":
         values = f"WITH new (id, {', '.join(names)}) AS ({values}) SELECT * FROM new"  # noqa: S608
         settings = ", ".join(f"{table}.{name} = new.{name}" for name in names)
-        return f"UPDATE {table} JOIN ({values}) AS new ON new.id = {table}.id SET {settings}"  # noqa: S608
+        # The values first: a walk through the table would lock the rows of others on its way.
+        rows = f"{table} FORCE INDEX (PRIMARY) ON {table}.id = new.id"
+        return f"UPDATE ({values}) AS new STRAIGHT_JOIN {rows} SET {settings}"  # noqa: S608
     settings = ", ".join(f"{name} = new.column{place}" for place, name in enumerate(names, start=2))
     return f"UPDATE {table} SET {settings} FROM ({values}) AS new WHERE {table}.id = new.column1"  # noqa: S608
 
