@@ -72,6 +72,7 @@ def add_past(first: int, last: int, rows: int) -> None:
     if rows:
         _run(PAST, rows, first, last)
         _run(PAST_LOTS, first, last)
+        _analyze()
         _run(PAST_ALLOCATIONS, first, last)
         _analyze()
 

@@ -186,6 +186,8 @@ def fill_ledger() -> Ledger:
         cursor.execute("SET session_replication_role = replica")
         for statement in FILLING:
             cursor.execute(statement, values)
+            # What earlier tests left told the planner that the tables are empty, and it joined them row by row.
+            cursor.execute("ANALYZE usage_credits_transaction, usage_credits_lot, usage_credits_hold")
         cursor.execute("SET session_replication_role = origin")
         cursor.execute("VACUUM ANALYZE")
     return Ledger(*Wallet.objects.filter(pk__in=[hot.pk, small.pk]).order_by("pk"))
