@@ -13,7 +13,7 @@ from usage_credits.ledger.entries import DebitEntry
 from usage_credits.ledger.events import announce_now
 from usage_credits.ledger.journal import posting
 from usage_credits.ledger.keys import check_key, find_replay
-from usage_credits.ledger.statements import OwnedWallet
+from usage_credits.ledger.reads import OwnedWallet
 from usage_credits.models import Fulfillment, Transaction, Wallet
 from usage_credits.values import check_amount, check_metadata, check_operation
 

@@ -18,12 +18,12 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from usage_credits.exceptions import InvalidValue, UsageCreditsError, WalletNotFound
-from usage_credits.ledger import statements
+from usage_credits.ledger import reads
 from usage_credits.ledger.capped import write_caps
 from usage_credits.ledger.changes import Insert, Update, store
 from usage_credits.ledger.held import changes_of, forget_emptied, overdue_parts
 from usage_credits.ledger.posting import Posting
-from usage_credits.ledger.statements import OwnedWallet
+from usage_credits.ledger.reads import OwnedWallet
 from usage_credits.models import HeldLot, Lot, Wallet
 
 OWNER: Final[Any] = Wallet._meta.get_field("owner")
@@ -44,7 +44,10 @@ def posting(wallet: Wallet | OwnedWallet, *, takes: bool = False) -> Iterator[Po
 
 @contextmanager
 def postings(wallets: Sequence[Wallet | OwnedWallet], *, taking: int) -> Iterator[list[Posting]]:
-    """Lock wallets in key order and yield their Postings, as given; the first `taking` take credits. See `posting`."""
+    """Lock wallets in key order and yield their Postings, as given; the first `taking` take credits. See `posting`.
+
+    One that is known by its owner only comes alone: its place in that order is not known before it is locked.
+    """
     first = wallets[0]
     home = first.owner if isinstance(first, OwnedWallet) else first
     using = router.db_for_write(Wallet, instance=home)
@@ -68,7 +71,7 @@ def postings(wallets: Sequence[Wallet | OwnedWallet], *, taking: int) -> Iterato
 
 def draft(wallet: Wallet, now: datetime.datetime, *, takes: bool, cursor: CursorWrapper) -> Posting:
     """Return a posting to a wallet as it was read; only who has locked that may `write` it. See `posting`."""
-    lots = statements.open_lots(wallet, cursor) if takes else statements.expired_lots(wallet, now, cursor)
+    lots = reads.open_lots(wallet, cursor) if takes else reads.expired_lots(wallet, now, cursor)
     return Posting(wallet, now, lots, overdue_parts([wallet], now))
 
 
@@ -83,9 +86,9 @@ def lock_all(
     if not pks:
         return {}
     with connections[using].cursor() as cursor:
-        wallets = statements.lock_wallets(pks, cursor, skip_locked=skip_locked)
+        wallets = reads.lock_wallets(pks, cursor, skip_locked=skip_locked)
         now = timezone.now()
-        lots = statements.lots_of_all(wallets, now, cursor, takes=takes)
+        lots = reads.lots_of_all(wallets, now, cursor, takes=takes)
     known: defaultdict[int, list[Lot]] = defaultdict(list)
     for lot in lots:
         known[lot.wallet_id].append(lot)
@@ -96,7 +99,7 @@ def lock_all(
 
 
 def _of_owner(owned: OwnedWallet, cursor: CursorWrapper) -> Wallet:
-    for wallet in statements.lock_owned(owned, cursor):
+    for wallet in reads.lock_owned(owned, cursor):
         OWNER.set_cached_value(wallet, owned.owner)
         return wallet
     raise WalletNotFound(f"There is no wallet of {owned.asset} of {owned.owner!r}.")
@@ -115,9 +118,7 @@ def _lock(wallets: Sequence[Wallet | OwnedWallet], cursor: CursorWrapper) -> lis
     if any(wallet.pk is None for wallet in read):
         raise InvalidValue("wallet", "an unsaved wallet has no ledger; save it first.")
     found = (
-        {wallet.pk: wallet for wallet in statements.lock_wallets([one.pk for one in read], cursor)}
-        if read
-        else {}
+        {wallet.pk: wallet for wallet in reads.lock_wallets([one.pk for one in read], cursor)} if read else {}
     )
     return [
         _of_owner(wallet, cursor) if isinstance(wallet, OwnedWallet) else _as_given(wallet, found)

@@ -18,7 +18,7 @@ from usage_credits.ledger.balances import available_for_in, available_in, signed
 from usage_credits.ledger.compiled import CompiledQuery
 from usage_credits.ledger.entries import CreditEntry
 from usage_credits.ledger.journal import OWNER, posting
-from usage_credits.ledger.statements import OwnedWallet
+from usage_credits.ledger.reads import OwnedWallet
 from usage_credits.models import Wallet
 from usage_credits.twins import twin
 from usage_credits.values import check_amount
