@@ -12,6 +12,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from usage_credits.ledger.dialects import stores_at_once
 
+MOST_REMEMBERED = 16
+"""The SQL of more rows than this is built each time: it is long, and seldom the same."""
+
 
 class Column(NamedTuple):
     """A column of a change: its name, its type, and the change of the same statement whose new keys it may hold."""
@@ -79,12 +82,17 @@ def sql_of(shapes: tuple[Shape, ...], connection: BaseDatabaseWrapper) -> str:
 
     The rows that it inserts are returned as the number of their change and their primary key.
     """
-    return _sql_of(shapes, connection.alias)
+    if all(shape.rows <= MOST_REMEMBERED for shape in shapes):
+        return _remembered(shapes, connection.alias)
+    return _sql_of(shapes, connection)
 
 
 @lru_cache(maxsize=512)
-def _sql_of(shapes: tuple[Shape, ...], using: str) -> str:
-    connection = connections[using]
+def _remembered(shapes: tuple[Shape, ...], using: str) -> str:
+    return _sql_of(shapes, connections[using])
+
+
+def _sql_of(shapes: tuple[Shape, ...], connection: BaseDatabaseWrapper) -> str:
     statements = [
         _insert(shape, number, connection) if shape.is_insert else _update(shape, connection)
         for number, shape in enumerate(shapes)

@@ -33,6 +33,10 @@ class Slot(Expression):
         return "%s", [self]
 
 
+MOST_REMEMBERED = 16
+"""A query with more values than this is compiled each time: it is rare, and what it is compiled to is long."""
+
+
 class _Plan(NamedTuple):
     sql: str
     parameters: tuple[Any, ...]
@@ -45,7 +49,8 @@ class _Plan(NamedTuple):
 class CompiledQuery(Generic[Row]):
     """A query for whole rows of one model; `build(using, *slots)` makes its queryset.
 
-    There is one plan for each database and each number of values, so that a query may take a list.
+    There is one plan for each database and each number of values, so that a query may take a list; those of short
+    lists are kept.
     """
 
     def __init__(self, build: Callable[..., models.QuerySet[Row]], *fields: models.Field[Any, Any]) -> None:
@@ -56,7 +61,8 @@ class CompiledQuery(Generic[Row]):
 
     def __call__(self, cursor: CursorWrapper, *values: Any) -> list[Row]:
         """Return the rows for `values`, read by Django's `cursor`."""
-        return _read(self._plan(cursor.db.alias, len(values)), cursor, values)
+        plan = self._plan if len(values) <= MOST_REMEMBERED else self._compile
+        return _read(plan(cursor.db.alias, len(values)), cursor, values)
 
     def _compile(self, using: str, values: int) -> _Plan:
         slots = [Slot(index, self._fields[min(index, len(self._fields) - 1)]) for index in range(values)]
