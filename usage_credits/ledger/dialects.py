@@ -1,4 +1,7 @@
-"""All that differs between the databases: how they lock wallets, and how they spell what a posting stores."""
+"""What differs between the databases: how they lock wallets, what they and their drivers take and give.
+
+How each of them spells what a posting stores is in `usage_credits.ledger.change_sql`.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +100,7 @@ def preparation(
             return None
         if isinstance(field, models.JSONField):
             # As text, because the driver takes several times as long for its wrapper.
-            return lambda value, _: _as_text(field.get_db_prep_save(value, connection))
+            return lambda value, connection: _as_text(field.get_db_prep_save(value, connection))
     return field.get_db_prep_save
 
 
