@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime
 import logging
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import compress
+from operator import is_not
 from typing import Any, NamedTuple
 
 from django.db import connections, router, transaction
@@ -20,7 +22,7 @@ from usage_credits.billing.schedules import advance, awarded_dates, awards_due, 
 from usage_credits.exceptions import UsageCreditsError
 from usage_credits.ledger.among import Among
 from usage_credits.ledger.changes import Update, store
-from usage_credits.ledger.compiled import fetch
+from usage_credits.ledger.compiled import fetch, fetch_values
 from usage_credits.ledger.journal import lock_all, write
 from usage_credits.ledger.posting import Posting
 from usage_credits.ledger.wallet_ranges import WalletRange, of_wallets
@@ -86,7 +88,7 @@ def preview_due(
 
 def fulfill_due(
     *,
-    batch_size: int = 500,
+    batch_size: int = 1_000,
     limit: int | None = None,
     ids: Collection[int] | None = None,
     wallets: WalletRange | None = None,
@@ -195,7 +197,7 @@ class _Run:
 
 def _advance(posts: dict[int, Posting], fulfillments: list[Fulfillment], using: str) -> Fulfilled:
     """Award the due fulfillments of locked wallets and store all of it."""
-    before = {fulfillment.pk: vars(fulfillment).copy() for fulfillment in fulfillments}
+    before = [list(vars(fulfillment).values()) for fulfillment in fulfillments]
     dates = awarded_dates(fulfillments, using)
     read_cycles(fulfillments)
     awards = []
@@ -217,12 +219,12 @@ def _is_due(fulfillment: Fulfillment, posts: dict[int, Posting]) -> bool:
     return fulfillment.due_date(posts[fulfillment.wallet_id].now) is not None
 
 
-def _store(fulfillments: list[Fulfillment], before: dict[int, dict[str, Any]], using: str) -> None:
-    """Store the columns that changed in any of the fulfillments."""
+def _store(fulfillments: list[Fulfillment], before: list[list[Any]], using: str) -> None:
+    """Store the columns that changed in any of the fulfillments, whose values were `before`."""
     changed: set[str] = set()
-    for fulfillment in fulfillments:
-        was = before[fulfillment.pk]
-        changed.update(name for name, value in vars(fulfillment).items() if value is not was.get(name))
+    for fulfillment, was in zip(fulfillments, before, strict=True):
+        row = vars(fulfillment)
+        changed.update(compress(row, map(is_not, row.values(), was)))
     columns = [field.name for field in Fulfillment._meta.concrete_fields if field.attname in changed]
     with connections[using].cursor() as cursor:
         store([Update(fulfillments if columns else [], columns)], cursor)
@@ -256,8 +258,9 @@ def _after(due: FulfillmentQuerySet, last: _Due) -> FulfillmentQuerySet:
 
 
 def _read(due: FulfillmentQuerySet, size: int) -> list[_Due]:
-    rows: Iterable[tuple[Any, ...]] = due.values_list("next_fulfillment_at", "pk", "wallet")[:size]
-    return [_Due(*row) for row in rows]
+    places = due.values_list("next_fulfillment_at", "pk", "wallet")[:size]
+    with connections[due.db].cursor() as cursor:
+        return [_Due(*place) for place in fetch_values(places, cursor)]
 
 
 def _pages(due: FulfillmentQuerySet, limit: int | None, size: int = 500) -> Iterator[list[_Due]]:

@@ -116,7 +116,7 @@ class ManualFulfillments:
 
 
 def end_stopped(
-    *, batch_size: int = 500, wallets: WalletRange | None = None, using: str | None = None
+    *, batch_size: int = 1_000, wallets: WalletRange | None = None, using: str | None = None
 ) -> Iterator[int]:
     """End the manual fulfillments whose stop has come, `batch_size` at a time, yielding how many each batch ended.
 

@@ -156,11 +156,12 @@ def _date_to_award(
     if grid is None:
         return date, None
     fulfillment.anchor = grid.anchor
-    if not cycle.rolls_over:
-        stop = fulfillment.stops_at
-        latest = last if stop is None else min(last, stop - datetime.timedelta(microseconds=1))
-        if fulfillment.pending_plan and fulfillment.pending_from is not None:
-            # The dates from there on are the pending plan's.
-            latest = min(latest, fulfillment.pending_from - datetime.timedelta(microseconds=1))
-        date = max(date, grid.last_until(latest) or date)
-    return date, grid.first_after(date)
+    if cycle.rolls_over:
+        return date, grid.first_after(date)
+    stop = fulfillment.stops_at
+    latest = last if stop is None else min(last, stop - datetime.timedelta(microseconds=1))
+    if fulfillment.pending_plan and fulfillment.pending_from is not None:
+        # The dates from there on are the pending plan's.
+        latest = min(latest, fulfillment.pending_from - datetime.timedelta(microseconds=1))
+    current, following = grid.around(latest)
+    return (date, grid.first_after(date)) if current is None or current < date else (current, following)

@@ -12,7 +12,7 @@ def fulfill_credits(
     *,
     wallets: list[int] | None = None,
     shards: int = 1,
-    batch_size: int = 500,
+    batch_size: int = 1_000,
     database: str | None = None,
 ) -> dict[str, int]:
     """Award every due fulfillment of the wallets from `wallets[0]` to `wallets[1]`, or of all.
@@ -35,7 +35,7 @@ def expire_credits(
     *,
     wallets: list[int] | None = None,
     shards: int = 1,
-    batch_size: int = 500,
+    batch_size: int = 1_000,
     database: str | None = None,
 ) -> dict[str, int]:
     """Book the expired lots and release the overdue holds of the wallets from `wallets[0]` to `wallets[1]`, or of all.

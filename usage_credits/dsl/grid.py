@@ -17,23 +17,28 @@ class Grid:
 
     def first_after(self, moment: datetime) -> datetime:
         """Return the first grid date after `moment`; the anchor itself is one."""
-        return self.period.from_anchor(self.anchor, max(self._count(moment) + 1, 0))
+        return self.around(moment)[1]
 
     def last_until(self, moment: datetime) -> datetime | None:
         """Return the latest grid date at or before `moment`, None before the anchor."""
-        count = self._count(moment)
-        return self.period.from_anchor(self.anchor, count) if count >= 0 else None
+        return self.around(moment)[0]
 
-    def _count(self, moment: datetime) -> int:
-        """Return how many whole periods after the anchor the latest date up to `moment` lies, -1 before it.
+    def around(self, moment: datetime) -> tuple[datetime | None, datetime]:
+        """Return the grid dates between which `moment` lies: `last_until` it and `first_after` it.
 
         Guessed from the average length, then put right: months differ.
         """
         if moment < self.anchor:
-            return -1
+            return None, self._date(0)
         count = (moment - self.anchor) // self.period.approximate_length
-        while self.period.from_anchor(self.anchor, count + 1) <= moment:
+        last, following = self._date(count), self._date(count + 1)
+        while following <= moment:
             count += 1
-        while self.period.from_anchor(self.anchor, count) > moment:
+            last, following = following, self._date(count + 1)
+        while last > moment:
             count -= 1
-        return count
+            last, following = self._date(count), last
+        return last, following
+
+    def _date(self, count: int) -> datetime:
+        return self.period.from_anchor(self.anchor, count)

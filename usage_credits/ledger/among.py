@@ -9,6 +9,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, Func
 from django.db.models.sql.compiler import SQLCompiler
 
+from usage_credits.ledger.dialects import array_literal
+
 
 class Among(Func):
     """`column__in=keys` for whole numbers: one array where the database takes one.
@@ -28,6 +30,6 @@ class Among(Func):
     ) -> Any:
         column, parameters = compiler.compile(self.source_expressions[0])
         if connection.vendor == "postgresql":
-            return f"{column} = ANY(%s::bigint[])", [*parameters, self._keys]
+            return f"{column} = ANY(%s::bigint[])", [*parameters, array_literal(self._keys)]
         marks = ", ".join(["%s"] * len(self._keys))
         return f"{column} IN ({marks or 'NULL'})", [*parameters, *self._keys]

@@ -10,6 +10,7 @@ import datetime
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
+from weakref import proxy
 
 from django.db import router
 from django.db.backends.utils import CursorWrapper
@@ -76,7 +77,7 @@ class Caps:
     def __init__(self, post: Posting) -> None:
         """Start from the locked wallet; one without caps is asked nothing."""
         self.changed: dict[int, SpendingCap] = {}
-        self._post = post
+        self._post: Posting = proxy(post)  # as that of its holds
         self._expected: set[str] = set()
         self._read: dict[str, list[SpendingCap]] = {}
 

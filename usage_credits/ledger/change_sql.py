@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from usage_credits.ledger.dialects import stores_at_once
+from usage_credits.ledger.dialects import array_literal, stores_at_once
 
 MOST_REMEMBERED = 16
 """The SQL of more rows than this is built each time: it is long, and seldom the same."""
@@ -59,7 +58,7 @@ def _shape_of_arrays(
 ) -> tuple[Shape, list[Any]]:
     """A column whose values are all the same goes as one; the others are joined by their places."""
     single: list[Any] = []
-    arrays: list[Any] = [] if keys is None else [list(keys)]
+    arrays: list[Any] = [] if keys is None else [array_literal(keys)]
     found = []
     for column, values in columns:
         # An insert needs one array at least, to have as many rows.
@@ -68,10 +67,7 @@ def _shape_of_arrays(
         )
         found.append(column._replace(is_array=is_array))
         if is_array:
-            # Text, because the driver takes ten times as long for an array of moments.
-            arrays.append(
-                [value.isoformat() if isinstance(value, datetime.datetime) else value for value in values]
-            )
+            arrays.append(array_literal(values))
         else:
             single.append(values[0])
     return Shape(table, keys is None, tuple(found), 2), [*single, *arrays]

@@ -89,8 +89,9 @@ class _Statement:
             self._take_keys(self._cursor.fetchall())
 
     def _updated(self, change: Update) -> list[tuple[Column, list[Any]]]:
+        stored = [vars(row) for row in change.rows]
         return [
-            (field.column, self._prepared(field, [vars(row)[field.attname] for row in change.rows]))
+            (field.column, self._prepared(field, [row[field.attname] for row in stored]))
             for field in _fields(type(change.rows[0]), self._connection)
             if field.name in change.names
         ]
@@ -107,8 +108,7 @@ class _Statement:
             values = self._prepared(field, values)
             if values.count(None) < len(values):
                 found.append((column, values))
-        for place, row in enumerate(rows, start=1):
-            self._places[id(row)] = number, place
+        self._places.update({id(row): (number, place) for place, row in enumerate(rows, start=1)})
         return found
 
     def _refer(self, rows: Sequence[models.Model], field: _Field, values: list[Any]) -> Column:
@@ -117,8 +117,8 @@ class _Statement:
         for index, row in enumerate(rows):
             if values[index] is None and (related := row._state.fields_cache.get(field.name)) is not None:
                 self._referring.append((row, field))
-                values[index] = related.pk
-                if related.pk is None:
+                values[index] = key = related.pk
+                if key is None:
                     change, place = self._places[id(related)]
                     values[index] = -place
         return field.column._replace(refers_to=change)

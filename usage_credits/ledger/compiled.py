@@ -16,7 +16,7 @@ from django.db.models import Expression
 from django.db.models.sql.compiler import SQLCompiler
 
 from usage_credits.ledger import instances
-from usage_credits.ledger.dialects import read_moments_quickly
+from usage_credits.ledger.dialects import Conversion, conversion, read_moments_quickly
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -43,7 +43,8 @@ class _Plan(NamedTuple):
     model: type[models.Model]
     columns: list[str]
     """What the values of a row are: first the model's columns, then annotations."""
-    converters: list[tuple[str, list[Callable[..., Any]], Any]]
+    converters: list[tuple[int, Conversion]]
+    """What makes the instance's value of the database's one at a place of the row."""
 
 
 class CompiledQuery(Generic[Row]):
@@ -74,18 +75,29 @@ def fetch(rows: models.QuerySet[Row], cursor: CursorWrapper) -> list[Row]:
     return _read(_plan_of(rows.using(cursor.db.alias)), cursor, ())
 
 
+def fetch_values(rows: models.QuerySet[Any, Any], cursor: CursorWrapper) -> list[Sequence[Any]]:
+    """Return what a `values_list` query finds, read as `fetch` reads."""
+    return _values(_plan_of(rows.using(cursor.db.alias)), cursor, ())
+
+
 def _plan_of(rows: models.QuerySet[Any]) -> _Plan:
     compiler = rows.query.get_compiler(rows.db)
     sql, parameters = compiler.as_sql()
     selected = [column for column, _sql, _alias in compiler.select]
-    columns = [selected[place].target.attname for place in compiler.klass_info["select_fields"]]
+    fields = compiler.klass_info["select_fields"] if compiler.klass_info else ()
+    columns = [selected[place].target.attname for place in fields]
     columns += compiler.annotation_col_map or ()
     found = compiler.get_converters(selected)
-    converters = [(columns[place], calls, column) for place, (calls, column) in found.items()]
+    converters = [(place, conversion(calls, column)) for place, (calls, column) in found.items()]
     return _Plan(sql, tuple(parameters), rows.model, columns, converters)
 
 
 def _read(plan: _Plan, cursor: CursorWrapper, values: Sequence[Any]) -> list[Any]:
+    using = cursor.db.alias
+    return [instances.read(plan.model, plan.columns, row, using) for row in _values(plan, cursor, values)]
+
+
+def _values(plan: _Plan, cursor: CursorWrapper, values: Sequence[Any]) -> list[Sequence[Any]]:
     connection = cursor.db
     parameters = [
         one.output_field.get_db_prep_value(values[one.index], connection) if isinstance(one, Slot) else one
@@ -93,9 +105,12 @@ def _read(plan: _Plan, cursor: CursorWrapper, values: Sequence[Any]) -> list[Any
     ]
     read_moments_quickly(cursor)
     cursor.execute(plan.sql, parameters)
-    rows = [instances.read(plan.model, plan.columns, row, connection.alias) for row in cursor.fetchall()]
-    for name, calls, column in plan.converters:
-        for row in rows:
-            for call in calls:
-                setattr(row, name, call(getattr(row, name), column, connection))
-    return rows
+    found = cursor.fetchall()
+    return [_converted(row, plan, connection) for row in found] if plan.converters else found
+
+
+def _converted(row: Sequence[Any], plan: _Plan, connection: BaseDatabaseWrapper) -> Sequence[Any]:
+    values = list(row)
+    for place, convert in plan.converters:
+        values[place] = convert(values[place], connection)
+    return values

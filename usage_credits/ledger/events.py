@@ -42,6 +42,8 @@ def announce_posting(wallet: Wallet, happened: Sequence[Transaction | Happening]
 
 
 def _tell_all(wallet: Wallet, happened: Sequence[Transaction | Happening], threshold: int | None) -> None:
+    if not conf.current().callbacks and not any(signal.receivers for signal in signals.ALL.values()):
+        return
     for one in happened:
         if isinstance(one, Transaction):
             _tell_posted(wallet, one, threshold)

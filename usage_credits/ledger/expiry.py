@@ -52,7 +52,7 @@ def count_expired(using: str | None = None, *, wallets: WalletRange | None = Non
 
 
 def book_expired(
-    *, batch_size: int = 500, wallets: WalletRange | None = None, using: str | None = None
+    *, batch_size: int = 1_000, wallets: WalletRange | None = None, using: str | None = None
 ) -> Iterator[Expired]:
     """Post an expiration row for every expired lot, `batch_size` wallets at a time, yielding what each batch booked.
 

@@ -26,13 +26,12 @@ def new(model: type[Row], **values: Any) -> Row:
     row = vars(instance)
     row["_state"] = state = ModelState()
     row.update(columns)
-    for name, value in values.items():
-        attname = relations.get(name)
-        if attname is None:
-            row[name] = value
-        elif value is not None:
-            row[attname] = value.id
-            state.fields_cache[name] = value
+    row.update(values)
+    for name, attname in relations:
+        related = row.pop(name, None)
+        if related is not None:
+            row[attname] = related.id
+            state.fields_cache[name] = related
     for name, default in calls:
         if name not in values:
             row[name] = default()
@@ -59,7 +58,7 @@ def mark_stored(row: models.Model, key: int, using: str) -> None:
 @lru_cache
 def _defaults(
     model: type[models.Model],
-) -> tuple[dict[str, Any], list[tuple[str, Callable[[], Any]]], dict[str, str]]:
+) -> tuple[dict[str, Any], list[tuple[str, Callable[[], Any]]], list[tuple[str, str]]]:
     fields = model._meta.concrete_fields
     plain = {field.attname: None if callable(field.default) else field.get_default() for field in fields}
     calls = [
@@ -67,4 +66,4 @@ def _defaults(
         for field in fields
         if callable(field.default) and field.has_default()
     ]
-    return plain, calls, {field.name: field.attname for field in fields if field.is_relation}
+    return plain, calls, [(field.name, field.attname) for field in fields if field.is_relation]

@@ -31,9 +31,9 @@ def add_batch_size(parser: ArgumentParser, rows: str) -> None:
     parser.add_argument(
         "--batch-size",
         type=int,
-        default=500,
+        default=1_000,
         metavar="N",
-        help=f"how many {rows} are locked and committed together (default: 500)",
+        help=f"how many {rows} are locked and committed together (default: 1000)",
     )
 
 

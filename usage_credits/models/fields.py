@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -95,3 +96,7 @@ class MetadataField(_JSON):
         if not hasattr(value, "as_sql") and not isinstance(value, dict):
             value = {}
         return super().get_db_prep_save(value, connection)
+
+    def as_text(self, value: Any) -> str:
+        """Return the JSON text of what would be stored, which any database takes."""
+        return json.dumps(value, cls=self.encoder) if value and isinstance(value, dict) else "{}"
