@@ -101,13 +101,11 @@ class _Statement:
         found = []
         stored = [vars(row) for row in rows]
         for field in _fields(type(rows[0]), self._connection):
-            values = [row[field.attname] for row in stored]
-            column = (
-                self._refer(rows, field, values) if field.is_relation and None in values else field.column
-            )
-            values = self._prepared(field, values)
+            column, values = field.column, [row[field.attname] for row in stored]
+            if field.is_relation and None in values:
+                column = self._refer(rows, field, values)
             if values.count(None) < len(values):
-                found.append((column, values))
+                found.append((column, self._prepared(field, values)))
         self._places.update({id(row): (number, place) for place, row in enumerate(rows, start=1)})
         return found
 
@@ -121,7 +119,7 @@ class _Statement:
                 if key is None:
                     change, place = self._places[id(related)]
                     values[index] = -place
-        return field.column._replace(refers_to=change)
+        return field.column if change is None else field.column._replace(refers_to=change)
 
     def _prepared(self, field: _Field, values: list[Any]) -> list[Any]:
         prepare = field.prepare

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from django.core.exceptions import EmptyResultSet
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
@@ -77,7 +78,11 @@ def fetch(rows: models.QuerySet[Row], cursor: CursorWrapper) -> list[Row]:
 
 def fetch_values(rows: models.QuerySet[Any, Any], cursor: CursorWrapper) -> list[Sequence[Any]]:
     """Return what a `values_list` query finds, read as `fetch` reads."""
-    return _values(_plan_of(rows.using(cursor.db.alias)), cursor, ())
+    try:
+        plan = _plan_of(rows.using(cursor.db.alias))
+    except EmptyResultSet:  # a slice of none
+        return []
+    return _values(plan, cursor, ())
 
 
 def _plan_of(rows: models.QuerySet[Any]) -> _Plan:
@@ -112,5 +117,6 @@ def _values(plan: _Plan, cursor: CursorWrapper, values: Sequence[Any]) -> list[S
 def _converted(row: Sequence[Any], plan: _Plan, connection: BaseDatabaseWrapper) -> Sequence[Any]:
     values = list(row)
     for place, convert in plan.converters:
-        values[place] = convert(values[place], connection)
+        if values[place] is not None:
+            values[place] = convert(values[place], connection)
     return values

@@ -86,7 +86,7 @@ Conversion = Callable[[Any, BaseDatabaseWrapper], Any]
 
 
 def conversion(calls: Sequence[Callable[..., Any]], column: Any) -> Conversion:
-    """Return what a column's values go through; `calls` are Django's own."""
+    """Return what a column's values but NULL go through; `calls` are Django's own."""
     if isinstance(column.output_field, models.JSONField) and column.output_field.decoder is None:
         return _from_json
 
@@ -98,9 +98,9 @@ def conversion(calls: Sequence[Callable[..., Any]], column: Any) -> Conversion:
     return convert
 
 
-def _from_json(value: str | None, connection: BaseDatabaseWrapper) -> Any:
+def _from_json(value: str, connection: BaseDatabaseWrapper) -> Any:
     # Most metadata is empty, and to parse that takes longer than all else about its row.
-    return {} if value == "{}" else value if value is None else json.loads(value)
+    return {} if value == "{}" else json.loads(value)
 
 
 def stores_at_once(connection: BaseDatabaseWrapper) -> bool:
