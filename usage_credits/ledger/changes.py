@@ -101,6 +101,8 @@ class _Statement:
         found = []
         stored = [vars(row) for row in rows]
         for field in _fields(type(rows[0]), self._connection):
+            if len(stored) == 1 and stored[0][field.attname] is None and not field.is_relation:
+                continue  # as most columns of a single row, soonest
             column, values = field.column, [row[field.attname] for row in stored]
             if field.is_relation and None in values:
                 column = self._refer(rows, field, values)
