@@ -72,9 +72,9 @@ def add_past(first: int, last: int, rows: int) -> None:
     if rows:
         _run(PAST, rows, first, last)
         _run(PAST_LOTS, first, last)
-        _analyze()
+        analyze()
         _run(PAST_ALLOCATIONS, first, last)
-        _analyze()
+        analyze()
 
 
 def add_lots(first: int, last: int, lots: int, *, expired: bool = False) -> None:
@@ -82,7 +82,7 @@ def add_lots(first: int, last: int, lots: int, *, expired: bool = False) -> None
     _run(OPEN_ROWS, timezone.now() - datetime.timedelta(days=1) if expired else None, lots, first, last)
     _run(OPEN_LOTS, first, last)
     _run(BALANCES, lots, first, last)
-    _analyze()
+    analyze()
 
 
 def empty_ledger() -> None:
@@ -92,12 +92,13 @@ def empty_ledger() -> None:
     _run(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
 
 
+def analyze() -> None:
+    """Let the planner know the rows, as a server does by itself within a minute."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
 def _run(sql: str, *values: int | datetime.datetime | None) -> None:
     # Percent signs of SQL's own are doubled here only, so that the statements above can be read and pasted.
     with connection.cursor() as cursor:
         cursor.execute(sql.replace("% 2", "%% 2"), values)
-
-
-def _analyze() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")

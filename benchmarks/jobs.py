@@ -9,7 +9,7 @@ from statistics import median
 from django.utils import timezone
 
 from benchmarks.figures import Figure
-from benchmarks.filling import add_lots, add_past, empty_ledger, make_wallets
+from benchmarks.filling import add_lots, add_past, analyze, empty_ledger, make_wallets
 from benchmarks.processes import workers
 from benchmarks.proofs import prove
 from usage_credits.models import Fulfillment, FulfillmentKind, Transaction
@@ -87,6 +87,7 @@ def _make_due(number: int) -> None:
         )
         for wallet in range(first, last + 1)
     )
+    analyze()
 
 
 def _run(command: str, processes: int = 1) -> dict[str, float]:

@@ -165,6 +165,8 @@ class Ledger:
 
 def fill_ledger() -> Ledger:
     """Fill the empty tables and return two wallets of it. Commits."""
+    # Keys from 1 on: which wallets hold and which have stopped goes by them.
+    empty_ledger()
     owners = User.objects.bulk_create(
         User(username=f"filled {number}") for number in range(SMALL_WALLETS + 1)
     )
@@ -197,5 +199,5 @@ def empty_ledger() -> None:
     """Take all of it away again, faster than by deleting rows. Commits."""
     tables = [model._meta.db_table for model in apps.get_app_config("usage_credits").get_models()]
     with connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE {', '.join(tables)}")
+        cursor.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY")
     User.objects.filter(username__startswith="filled ").delete()

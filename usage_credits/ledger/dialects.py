@@ -57,6 +57,15 @@ def locking(wallets: QuerySet[Wallet], *, skip_locked: bool = False) -> QuerySet
     )
 
 
+def find_by_index(cursor: CursorWrapper) -> None:
+    """Let the rest of the transaction find rows by index, where the database would rather walk a whole table.
+
+    PostgreSQL's does for a thousand keys of a table of some ten thousand rows: for each batch, all of it.
+    """
+    if cursor.db.vendor == "postgresql":
+        cursor.execute("SET LOCAL enable_seqscan = off")
+
+
 def lock_by_writing(where: Mapping[str, Sequence[Any]], connection: BaseDatabaseWrapper) -> list[Wallet]:
     """Lock the database by an update that changes nothing, and return the wallets in key order.
 
@@ -124,7 +133,7 @@ def array_literal(values: Collection[Any]) -> str:
 
 def _element(value: Any) -> str:
     if isinstance(value, str):
-        escaped = value.replace("\\", r"\\").replace('"', r'\"')
+        escaped = value.replace("\\", r"\\").replace('"', r"\"")
         return f'"{escaped}"'
     if isinstance(value, datetime.datetime):
         return value.isoformat()

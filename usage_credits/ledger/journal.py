@@ -21,6 +21,7 @@ from usage_credits.exceptions import InvalidValue, UsageCreditsError, WalletNotF
 from usage_credits.ledger import reads
 from usage_credits.ledger.capped import write_caps
 from usage_credits.ledger.changes import Insert, Update, store
+from usage_credits.ledger.dialects import find_by_index
 from usage_credits.ledger.held import changes_of, forget_emptied, overdue_parts
 from usage_credits.ledger.posting import Posting
 from usage_credits.ledger.reads import OwnedWallet
@@ -86,6 +87,7 @@ def lock_all(
     if not pks:
         return {}
     with connections[using].cursor() as cursor:
+        find_by_index(cursor)
         wallets = reads.lock_wallets(pks, cursor, skip_locked=skip_locked)
         now = timezone.now()
         lots = reads.lots_of_all(wallets, now, cursor, takes=takes)
