@@ -9,7 +9,9 @@ from statistics import median
 from django.utils import timezone
 
 from benchmarks.figures import Figure
-from benchmarks.filling import add_lots, add_past, analyze, empty_ledger, make_wallets
+from benchmarks.filling import add_lots, add_past, analyze, empty_ledger, make_wallet, make_wallets
+from benchmarks.floors import open_floor
+from benchmarks.measuring import time_calls
 from benchmarks.processes import workers
 from benchmarks.proofs import prove
 from usage_credits.models import Fulfillment, FulfillmentKind, Transaction
@@ -18,6 +20,9 @@ TOPIC = "Jobs"
 MEGABYTES = 150
 SHARING = 4
 """How many workers share the fulfillments that are due."""
+
+V1_OF_BUDGETS = 0.001064
+"""The seconds of a debit of V1 on the machine whose rates the budgets were set by."""
 
 CORES = 2
 """What the budget of expiry is for; so many runs share the lots that have expired."""
@@ -39,18 +44,32 @@ def expire(*, lots: int, rounds: int) -> Iterator[Figure]:
     yield _memory(name, [run for found in runs.values() for run in found])
 
 
-def fulfill(*, number: int, rounds: int) -> Iterator[Figure]:
-    """Yield the rate and the memory of `fulfill_credits`, by one worker and by four."""
+def fulfill(address: str, *, number: int, rounds: int) -> Iterator[Figure]:
+    """Yield the rate and the memory of `fulfill_credits`, by one worker and by four, and how it stands to V1.
+
+    Its budget is so many awards a second of a machine on which a debit of V1 takes `V1_OF_BUDGETS`; of another machine
+    it is as many in the time of such a debit, measured before each run.
+    """
     runs: dict[int, list[dict[str, float]]] = {1: [], SHARING: []}
     for _ in range(rounds):
         for sharing, found in runs.items():
             empty_ledger()
+            floor = _time_floor(address)
+            empty_ledger()
             _make_due(number)
-            found.append(_run("fulfill_credits -v 0", sharing))
+            found.append({**_run("fulfill_credits -v 0", sharing), "V1": floor})
             _expect(Transaction.objects.count(), number)
             prove("fulfill_credits")
     name = f"fulfill_credits, {number:,} due"
-    yield _rate(f"{name}, one worker: awards a second", number, runs[1], at_least=6_000)
+    yield Figure(
+        topic=TOPIC,
+        name=f"{name}, one worker: awards in the time of a debit of V1",
+        value=median(run["V1"] * number / run["seconds"] for run in runs[1]),
+        unit="awards",
+        at_least=round(6_000 * V1_OF_BUDGETS, 1),
+        details={"V1 in seconds": median(run["V1"] for run in runs[1])},
+    )
+    yield _rate(f"{name}, one worker: awards a second", number, runs[1])
     yield _rate(f"{name}, {SHARING} workers: awards a second", number, runs[SHARING])
     pairs = zip(runs[1], runs[SHARING], strict=True)
     faster = median(alone["seconds"] / shared["seconds"] for alone, shared in pairs)
@@ -69,6 +88,14 @@ def verify(*, rows: int, rounds: int) -> Iterator[Figure]:
     seconds = median(run["seconds"] for run in runs)
     yield Figure(topic=TOPIC, name=f"{name}: time", value=seconds, unit="s", at_most=60)
     yield _memory(name, runs)
+
+
+def _time_floor(address: str) -> float:
+    """Return the seconds of a debit of V1, now."""
+    floor = open_floor(address, make_wallet().pk)
+    with floor.connection:
+        time_calls(floor.debit_v1, 50)
+        return time_calls(floor.debit_v1, 300)[0] / 1_000_000
 
 
 def _make_due(number: int) -> None:

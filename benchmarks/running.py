@@ -24,7 +24,7 @@ def run(server: Server, address: str, results: Results, *, sizes: Sizes, quick: 
         prove(name)
         results.proved.append(name)
     # These empty the ledger themselves, and prove it after each of their rounds.
-    for name, measured in _jobs(sizes):
+    for name, measured in _jobs(address, sizes):
         _take(measured, results, quick=quick)
         results.proved.append(name)
 
@@ -58,7 +58,7 @@ def _calls(server: Server, address: str, sizes: Sizes, *, peer: bool) -> Benchma
         yield "our turns beside stapel-billing", compared
 
 
-def _jobs(sizes: Sizes) -> Benchmarks:
+def _jobs(address: str, sizes: Sizes) -> Benchmarks:
     yield "expire_credits", jobs.expire(lots=sizes.lots, rounds=sizes.job_rounds)
-    yield "fulfill_credits", jobs.fulfill(number=sizes.due, rounds=sizes.job_rounds)
+    yield "fulfill_credits", jobs.fulfill(address, number=sizes.due, rounds=sizes.job_rounds)
     yield "the rows that it was timed on", jobs.verify(rows=sizes.verified, rounds=sizes.verify_rounds)
