@@ -25,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("need/nameless/", gated.Nameless.as_view()),
     path("need/free/", gated.need_free),
     path("need/<str:model>/<int:pk>/", gated.need_of),
+    path("charge/counted/", gated.charge_counted),
     path("charge/report/", gated.charge_report),
     path("charge/atomic/", gated.charge_in_transaction),
     path("charge/image/", gated.charge_image),

@@ -26,7 +26,7 @@ class Refused(Exception):
 
 def note(request: HttpRequest) -> None:
     """Leave a trace of a view that ran, in the database."""
-    User.objects.filter(pk=request.user.pk).update(first_name="ran")
+    User.objects.filter(username=request.user.get_username()).update(first_name="ran")
 
 
 def megabytes(request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -49,6 +49,12 @@ def api_key_of(request: HttpRequest, *args: Any, **kwargs: Any) -> str | None:
 def told(request: HttpRequest) -> HttpResponse:
     """Show the messages, as the page would that a person is sent to."""
     return JsonResponse([str(message) for message in get_messages(request)], safe=False)
+
+
+def named(request: HttpRequest, model: str, pk: int) -> Newcomer | Studio:
+    if model == "newcomer":
+        return get_object_or_404(Newcomer, pk=pk)
+    return get_object_or_404(Studio, pk=pk)
 
 
 @requires_credits()
@@ -88,9 +94,7 @@ def need_nobody(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ran")
 
 
-@requires_credits(
-    "report", owner=lambda request, model, pk: {"newcomer": Newcomer, "studio": Studio}[model].objects.get(pk=pk)
-)
+@requires_credits("report", owner=named)
 def need_of(request: HttpRequest, model: str, pk: int) -> HttpResponse:
     return HttpResponse("ran")
 
@@ -152,6 +156,16 @@ class AsyncDispatch(View):
 
     async def post(self, request: HttpRequest) -> HttpResponse:
         return HttpResponse("ran")
+
+
+COUNTED: list[int] = []
+"""How often `charge_counted` ran in this process, whatever became of its charge."""
+
+
+@charges_credits("report")
+def charge_counted(request: HttpRequest) -> HttpResponse:
+    COUNTED.append(1)
+    return HttpResponse("ran")
 
 
 def act(request: HttpRequest) -> HttpResponse:

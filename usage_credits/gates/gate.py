@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, cast
@@ -28,7 +28,7 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 UNREADABLE: Final = (ArithmeticError, LookupError, TypeError, ValueError, ValidationError)
 """What reading numbers from a form or from JSON raises where the client sent something else."""
 
-Params = Mapping[str, Any] | Callable[..., Mapping[str, Any]] | None
+Params = Mapping[str, Any] | Callable[..., Mapping[str, Any] | Awaitable[Mapping[str, Any]]] | None
 """The parameters of the operation, or what gets the view's arguments and returns them."""
 
 Attribution = str | Callable[..., str | None] | None

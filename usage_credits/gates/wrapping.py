@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
@@ -19,15 +18,14 @@ def wrapped(view: View, run: Callable[..., Any], run_async: Callable[..., Awaita
 
     @functools.wraps(view)
     def call(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        # `dispatch` of an async view is a plain function that returns what is awaited.
-        step = run_async if _is_awaited() else run
-        return step(view, request, args, kwargs)
+        return run(view, request, args, kwargs)
 
     @functools.wraps(view)
     async def call_async(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         return await run_async(view, request, args, kwargs)
 
-    return cast("View", call_async if iscoroutinefunction(view) else call)
+    is_async = iscoroutinefunction(view) or _is_of_async_view(view)
+    return cast("View", call_async if is_async else call)
 
 
 async def awaited(response: Any) -> Any:
@@ -35,9 +33,14 @@ async def awaited(response: Any) -> Any:
     return await response if isawaitable(response) else response
 
 
-def _is_awaited() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+def _is_of_async_view(method: Any) -> bool:
+    """Tell whether this is the method of an async class-based view, whose `dispatch` is a plain function.
+
+    `method_decorator` hands decorators a partial of the bound method, each wrapped in those further in.
+    """
+    while method is not None:
+        bound = method.func if isinstance(method, functools.partial) else method
+        if getattr(getattr(bound, "__self__", None), "view_is_async", False):
+            return True
+        method = getattr(method, "__wrapped__", None)
+    return False
