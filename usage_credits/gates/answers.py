@@ -6,7 +6,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.contrib import messages
-from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.urls import get_script_prefix
@@ -47,6 +46,9 @@ def ask_to_sign_in(request: HttpRequest, problem: Problem) -> HttpResponse:
     """Return the problem to a program; send a person to LOGIN_URL, and from there to the page before."""
     if is_program(request):
         return varying(problem.response())
+    # It imports models of an app that a project need not have installed.
+    from django.contrib.auth.views import redirect_to_login
+
     return varying(redirect_to_login(page_before(request) or request.get_full_path()))
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from typing import Any, TypeVar, cast
 
 from celery import Task, current_task
 
+from usage_credits.charging import SpendingBlock
 from usage_credits.dsl.setting_values import read_duration
 from usage_credits.exceptions import InvalidValue
 from usage_credits.owners import HasWallet
@@ -42,29 +44,38 @@ def charged_task(
     Raises InvalidValue for a refused option at once. The task raises InsufficientCredits, and InvalidOperation for
     an unknown operation or refused parameters, before its body runs.
     """
-    name = check_operation(operation)
-    lasts = None if ttl is None else read_duration(ttl, "ttl")
     if not callable(owner):
         raise InvalidValue.of("owner", owner, "a callable that gets the task's arguments")
-    key_of = idempotency_key or _task_id
-    if not callable(key_of):
-        raise InvalidValue.of("idempotency_key", key_of, "a callable that gets the task's arguments, or None")
+    if idempotency_key is not None and not callable(idempotency_key):
+        raise InvalidValue.of("idempotency_key", idempotency_key, "a callable, or None for the task's id")
+    return _Charging(
+        operation=check_operation(operation),
+        owner=owner,
+        params=params or {},
+        key=idempotency_key or _task_id,
+        attributed_to=attributed_to,
+        ttl=None if ttl is None else read_duration(ttl, "ttl"),
+    ).around
 
-    def decorate(body: Body) -> Body:
+
+@dataclass(frozen=True, kw_only=True)
+class _Charging:
+    """What a task is charged; callables get the arguments of the task."""
+
+    operation: str
+    owner: Callable[..., Any]
+    params: Any
+    key: Callable[..., str | None]
+    attributed_to: Any
+    ttl: timedelta | None
+
+    def around(self, body: Body) -> Body:
+        """Return the body as a function that is charged for each run."""
+
         @functools.wraps(body)
         def run(*args: Any, **kwargs: Any) -> Any:
             given = args[1:] if args and isinstance(args[0], Task) else args
-            used = dict(_ask(params or {}, given, kwargs))
-            # Refuses parameters that are named like the options below.
-            quote(name, used)
-            block = _checked(owner(*given, **kwargs)).spending_credits_on(
-                name,
-                ttl=lasts,
-                idempotency_key=key_of(*given, **kwargs),
-                attributed_to=_ask(attributed_to, given, kwargs),
-                **used,
-            )
-            with block as charge:
+            with self._block(given, kwargs) as charge:
                 if current_task:
                     current_task.request.credit_charge = charge
                 return body(*args, **kwargs)
@@ -73,17 +84,24 @@ def charged_task(
         vars(run)["__signature__"] = inspect.signature(body)
         return cast("Body", run)
 
-    return decorate
+    def _block(self, args: Any, kwargs: Any) -> SpendingBlock:
+        params = dict(_ask(self.params, args, kwargs))
+        # Refuses parameters that are named like the options below.
+        quote(self.operation, params)
+        owner = self.owner(*args, **kwargs)
+        if not isinstance(owner, HasWallet):
+            raise InvalidValue.of("owner", owner, "an instance of a model with HasWallet")
+        return owner.spending_credits_on(
+            self.operation,
+            ttl=self.ttl,
+            idempotency_key=self.key(*args, **kwargs),
+            attributed_to=_ask(self.attributed_to, args, kwargs),
+            **params,
+        )
 
 
 def _ask(option: Any, args: Any, kwargs: Any) -> Any:
     return option(*args, **kwargs) if callable(option) else option
-
-
-def _checked(owner: Any) -> HasWallet:
-    if not isinstance(owner, HasWallet):
-        raise InvalidValue.of("owner", owner, "an instance of a model with HasWallet")
-    return owner
 
 
 def _task_id(*_args: object, **_kwargs: object) -> str | None:
