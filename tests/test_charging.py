@@ -281,6 +281,25 @@ def test_block_inside_a_transaction_is_undone_with_it() -> None:
     assert user.wallet().held == 0
 
 
+def outlast(charge: Charge) -> None:
+    charge.outlasts_block = True
+
+
+def test_charge_that_outlasts_its_block_waits_for_its_own_end() -> None:
+    user = make_user(100)
+    first, second, third = (spend(user, "report", outlast) for _ in range(3))
+    assert (worked(user), amounts_of(user.wallet()), user.wallet().held) == (True, [100], 75)
+    first.conclude()
+    second.give_up()
+    third.amount = 76
+    with pytest.raises(InsufficientCredits):
+        third.conclude()
+    assert (amounts_of(user.wallet()), user.wallet().held) == ([100, -25], 0)
+    with pytest.raises(Broken):
+        spend(user, "report", outlast, fail(Broken()))
+    assert (amounts_of(user.wallet()), user.wallet().held) == ([100, -25], 0)
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.behaviour("SPD-08", "SPD-09", "SPD-15", "DEC-14")
 def test_async_block_holds_awaits_and_charges() -> None:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         UsageCreditsError,
         WalletNotFound,
     )
+    from usage_credits.gates import CreditsRequiredMixin, charges_credits, requires_credits
     from usage_credits.ledger.stats import aledger_stats, ledger_stats
     from usage_credits.ledger.usage import akey_spend, ausage_summary, key_spend, usage_summary
     from usage_credits.ledger.wallets import adetach_owner, detach_owner, with_credits
@@ -83,6 +84,7 @@ _HOMES = {
         "UsageCreditsError",
         "WalletNotFound",
     ),
+    "gates": ("CreditsRequiredMixin", "charges_credits", "requires_credits"),
     "ledger.wallets": ("adetach_owner", "detach_owner", "with_credits"),
     "ledger.stats": ("aledger_stats", "ledger_stats"),
     "ledger.usage": ("akey_spend", "ausage_summary", "key_spend", "usage_summary"),
@@ -94,6 +96,7 @@ __all__ = [
     "AppendOnlyError",
     "CapExceeded",
     "CreditPack",
+    "CreditsRequiredMixin",
     "HasWallet",
     "HoldNotOpen",
     "IdempotencyConflict",
@@ -123,6 +126,7 @@ __all__ = [
     "ausage_summary",
     "cents",
     "change_plan",
+    "charges_credits",
     "create_portal_session",
     "credits",
     "detach_owner",
@@ -134,6 +138,7 @@ __all__ = [
     "key_spend",
     "ledger_stats",
     "pounds",
+    "requires_credits",
     "settle_checkout",
     "start_grant",
     "start_plan",

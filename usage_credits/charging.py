@@ -42,6 +42,7 @@ class Charge:
         """Hold `price`, in a transaction of its own or the caller's; raises InsufficientCredits."""
         self.transaction: Transaction | None = _find_charge(wallet, entry)
         self.hold: Hold | None = None
+        self.outlasts_block = False
         self.using = router.db_for_write(Wallet, instance=wallet)
         self._wallet = wallet
         self._entry = entry
@@ -77,6 +78,17 @@ class Charge:
             # Another attempt under the same key was charged while this one worked.
             self.transaction = _find_charge(self._wallet, self._entry)
             release(self.hold)
+
+    def conclude(self, check: Callable[[], None] | None = None) -> None:
+        """Settle in a transaction, with a last `check` before its commit; give up where either raises."""
+        try:
+            with transaction.atomic(using=self.using):
+                self.settle()
+                if check is not None:
+                    check()
+        except BaseException:
+            self.give_up()
+            raise
 
     def give_up(self) -> None:
         """Release the hold; where that fails, the hold's own end does it."""
@@ -132,7 +144,10 @@ class SpendingBlock:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._to_its_end(self._settle if kind is None else self._give_up)
+        if kind is not None:
+            await self._to_its_end(self._give_up)
+        elif not cast("Charge", self._charge).outlasts_block:
+            await self._to_its_end(self._settle)
 
     def __call__(self, work: Work) -> Work:
         """Return `work` as a function that is charged for each call; raises InvalidValue for a generator function."""
@@ -166,7 +181,8 @@ class SpendingBlock:
         try:
             with transaction.atomic(using=charge.using):
                 yield charge
-                charge.settle()
+                if not charge.outlasts_block:
+                    charge.settle()
         except BaseException:
             charge.give_up()
             raise
@@ -175,16 +191,12 @@ class SpendingBlock:
         self._charge = self._hold()
 
     def _settle(self) -> None:
-        charge = cast("Charge", self._charge)
-        try:
-            with transaction.atomic(using=charge.using):
-                charge.settle()
-                # The last moment at which it can be undone.
-                if self._is_cancelled:
-                    raise asyncio.CancelledError
-        except BaseException:
-            charge.give_up()
-            raise
+        # The last moment at which it can be undone is before its commit.
+        cast("Charge", self._charge).conclude(self._check_cancellation)
+
+    def _check_cancellation(self) -> None:
+        if self._is_cancelled:
+            raise asyncio.CancelledError
 
     def _give_up(self) -> None:
         if self._charge is not None:

@@ -13,8 +13,11 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
+from django.test import Client
 
+from tests.app.gated import COUNTED
 from tests.app.models import Newcomer
+from tests.concurrency.processes import run_in_threads
 from usage_credits import CapExceeded, InsufficientCredits
 from usage_credits.billing.fulfillment import Fulfilled, fulfill_due
 from usage_credits.ledger.batches import DebitItem
@@ -225,3 +228,21 @@ def fulfill_beside(batch_size: int, marker: str) -> Fulfilled:
     while not Path(marker).exists():
         time.sleep(0.01)
     return fulfill(batch_size)
+
+
+def visit_together(user_id: int, threads: int, times: int) -> dict[str, int]:
+    """Post to a charged view from several threads at once; answer how often it ran and what was answered."""
+    user = get_user_model().objects.get(pk=user_id)
+    statuses: list[int] = []
+
+    def visit(number: int) -> None:
+        client = Client()
+        client.force_login(user)
+        statuses.extend(
+            client.post("/charge/counted/", headers={"accept": "application/json"}).status_code
+            for _ in range(times)
+        )
+
+    errors = [outcome for outcome in run_in_threads(threads, visit) if outcome is not None]
+    assert not errors, errors
+    return {"ran": len(COUNTED), **{str(status): statuses.count(status) for status in set(statuses)}}

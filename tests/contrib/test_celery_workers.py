@@ -17,7 +17,7 @@ from django.conf import settings
 from tests.contrib.redis_server import redis_server
 from tests.contrib.waiting import make_due, make_expired
 from tests.databases import child_environment
-from tests.factories import amounts_of
+from tests.factories import amounts_of, make_user
 from usage_credits.ledger.verification import verify
 from usage_credits.models import Wallet
 
@@ -140,3 +140,21 @@ def test_ranges_sent_twice_are_booked_once_though_a_process_is_killed(
     assert Path(workers.environment["DEATH_MARK"]).exists()
     assert len(parts) == 2 * 4
     assert rows_of_each(wallets) == {(5, 10, -10)}
+
+
+def test_retried_and_redelivered_tasks_are_charged_once(client: Celery, workers: Workers) -> None:
+    workers.start("tests.contrib.charging", processes=2)
+    user, other = make_user(25), make_user(50)
+    workers.wait_until_ready()
+
+    retried = client.send_task("tests.retry", args=[user.pk])
+    died = client.send_task("tests.die", args=[other.pk])
+
+    assert (retried.get(timeout=SECONDS), died.get(timeout=SECONDS)) == (2, "done")
+    assert Path(workers.environment["DEATH_MARK"]).exists()
+    assert (amounts_of(user.wallet()), user.wallet().held) == ([25, -25], 0)
+    # The hold of the process that was killed goes on until its own end.
+    assert (amounts_of(other.wallet()), other.wallet().held) == ([50, -25], 25)
+    keys = [row.idempotency_key for owner in (user, other) for row in owner.credit_history]
+    assert keys == [None, retried.id, None, died.id]
+    assert list(verify()) == []

@@ -11,6 +11,7 @@ from usage_credits import models
 from usage_credits.dsl.selling import Sellable
 
 COLUMNS = "reads its own columns"
+VIEWS = "decorates sync and async views alike"
 QUERYSET = "builds a queryset, which Django's own twins read"
 PLAIN = "computes from its arguments and the settings"
 DJANGO = "Django's own twin calls it"
@@ -34,12 +35,14 @@ NEED_NONE = {
     "Wallet.history": QUERYSET,
     "Wallet.save": DJANGO,
     "cents": PLAIN,
+    "charges_credits": VIEWS,
     "credits": PLAIN,
     "dollars": PLAIN,
     "euros": PLAIN,
     "find_credit_pack": PLAIN,
     "find_subscription_plan": PLAIN,
     "pounds": PLAIN,
+    "requires_credits": VIEWS,
     "with_credits": QUERYSET,
 }
 """What needs no twin, and why."""

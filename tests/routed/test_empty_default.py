@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterator
 from io import StringIO
+from typing import Any
 
 import pytest
 import time_machine
@@ -11,11 +12,20 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management import CommandError, call_command
 from django.db import connections, transaction
 from django.db.models import ProtectedError
-from django.test import Client, override_settings
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, RequestFactory, override_settings
 
 from tests.app.models import Newcomer, Studio, Team, User
 from tests.factories import days, names
-from usage_credits import detach_owner, ledger_stats, start_plan, usage_summary, with_credits
+from usage_credits import (
+    charges_credits,
+    detach_owner,
+    ledger_stats,
+    requires_credits,
+    start_plan,
+    usage_summary,
+    with_credits,
+)
 from usage_credits.models import Fulfillment, Lot, Transaction, Wallet
 from usage_credits.testing import assert_ledger_sound, capture_events
 
@@ -64,6 +74,25 @@ def test_credit_debit_spend_and_report(make_owner: Callable[[], User | Team]) ->
     assert usage_summary(owner).spent == 28
     assert ledger_stats(owner=owner).outstanding == 72
     assert {row._state.db for row in Transaction.objects.all()} == {"ledger"}
+    assert_ledger_sound()
+
+
+@OWNERS
+def test_gates_ask_and_charge(make_owner: Callable[[], User | Team]) -> None:
+    owner = make_owner()
+    owner.give_credits(25)
+
+    def visit(decorate: Callable[..., Callable[..., Any]]) -> int:
+        @decorate("report", owner=lambda request: owner)
+        def view(request: HttpRequest) -> HttpResponse:
+            return HttpResponse("ran")
+
+        answer: HttpResponse = view(RequestFactory().post("/", headers={"accept": "application/json"}))
+        return answer.status_code
+
+    assert [visit(gate) for gate in (requires_credits, charges_credits)] == [200, 200]
+    assert [visit(gate) for gate in (requires_credits, charges_credits)] == [402, 402]
+    assert (owner.credits, owner.wallet().held) == (0, 0)
     assert_ledger_sound()
 
 
