@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -225,3 +226,13 @@ def fulfill_beside(batch_size: int, marker: str) -> Fulfilled:
     while not Path(marker).exists():
         time.sleep(0.01)
     return fulfill(batch_size)
+
+
+def record_one_message(user_id: int, prices: list[int]) -> list[str]:
+    """Record one message at each price in turn; answer "recorded", or the name of any error."""
+    user = get_user_model().objects.get(pk=user_id)
+
+    def record(price: int) -> None:
+        user.record_usage("img", message="msg_1", mb=price - 10)
+
+    return [outcome_of(partial(record, price), "recorded") for price in prices]

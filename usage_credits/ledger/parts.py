@@ -26,23 +26,23 @@ def parts_of(allocations: Iterable[Allocation]) -> list[Part]:
 
 def last_parts_of(
     debit: Transaction, allocations: Sequence[Allocation], skip: int, amount: int
-) -> list[Part]:
-    """Return `amount` of a debit as parts to give back: from its end, after `skip`, which was given back before.
+) -> tuple[int, list[Part]]:
+    """Return what of the last `amount` of a debit is still owed, and the parts of the rest, which lots paid.
 
-    So what is left of the debit is paid as if it had been of that size from the start. Its end is what it still owes;
-    before that comes what paid it last. What is owed comes back first, so that the rest pays debts no sooner.
+    The end of a debit is what it owes; before that comes what paid it last. `skip` of its end was given back before.
+    So what is left of the debit is paid as if it had been of that size from the start.
     """
     owed = -debit.amount - sum(allocation.amount for allocation in allocations)
-    taken: list[tuple[Lot | None, int]] = []
-    from_end = [(None, owed), *((one.lot, one.amount) for one in reversed(allocations))]
-    for lot, size in from_end:
-        skipped = min(skip, size)
-        part = min(size - skipped, amount)
+    skipped, owed_part = min(skip, owed), min(max(owed - skip, 0), amount)
+    skip, amount = skip - skipped, amount - owed_part
+    taken: list[tuple[Lot, int]] = []
+    for allocation in reversed(allocations):
+        skipped = min(skip, allocation.amount)
+        part = min(allocation.amount - skipped, amount)
         skip, amount = skip - skipped, amount - part
         if part:
-            taken.append((lot, part))
-    open_part = [Part(part) for lot, part in taken if lot is None]
-    return open_part + _joined((lot, part) for lot, part in reversed(taken) if lot is not None)
+            taken.append((allocation.lot, part))
+    return owed_part, _joined(reversed(taken))
 
 
 def _joined(payments: Iterable[tuple[Lot, int]]) -> list[Part]:

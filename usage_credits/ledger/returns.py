@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Sum
 
 from usage_credits.dsl.categories import REVERSAL
 from usage_credits.ledger.entries import CreditEntry, Use
-from usage_credits.ledger.parts import last_parts_of
+from usage_credits.ledger.parts import Part, last_parts_of
 from usage_credits.ledger.posting import Posting
 from usage_credits.models import Allocation, Transaction
 
@@ -24,6 +24,14 @@ class Undone:
     amount: int = 0
     tokens: int = 0
     provider_cost_nanos: int = 0
+
+
+class Returned(NamedTuple):
+    """What is given back of a stored debit, of which `undone` was given back before."""
+
+    debit: Transaction
+    amount: int
+    undone: int
 
 
 def undone_of(rows: Sequence[Transaction], using: str | None) -> defaultdict[int, Undone]:
@@ -50,25 +58,32 @@ def use_left_of(debit: Transaction, undone: Undone) -> Use | None:
 
 def give_back(
     post: Posting,
-    debit: Transaction,
-    amount: int,
-    undone: Undone,
+    returned: Iterable[Returned],
     *,
     metadata: dict[str, Any],
     use: Use | None = None,
     keys: Iterator[str | None] | None = None,
+    latest_first: bool = False,
 ) -> list[Transaction]:
-    """Append the credits that undo `amount` of a stored debit, of which `undone` was given back before.
+    """Append the credits that undo what is returned of stored debits, each from its end.
 
-    One credit for each distinct expiry, priority and scope of the lots that paid it last; what has expired by now
-    expires at once. The first carries `use`; each takes one of `keys`.
+    First what the debits owe, so that what lots had paid settles none of it. Then one credit for each distinct expiry,
+    priority and scope of the lots that paid a debit, in the order in which they paid or, `latest_first`, the other way
+    round; what has expired by now expires at once. The first credit carries `use`; each takes one of `keys`. Reads the
+    allocations of all debits in one statement.
     """
-    # First, as a hold that ends by it may settle what the debit owes.
+    # First, as a hold that ends by it may settle what a debit owes.
     post.book_expired()
-    parts = last_parts_of(debit, _allocations_of(post, debit), undone.amount, amount)
-    post.caps.uncount(debit, amount)
+    returned = list(returned)
+    paid = _paid_for(post, [one.debit for one in returned])
+    owed, parts = [], []
+    for debit, amount, undone in returned:
+        open_part, paid_parts = last_parts_of(debit, paid[debit.pk], undone, amount)
+        owed += [(debit, Part(open_part))] if open_part else []
+        parts += [(debit, part) for part in (reversed(paid_parts) if latest_first else paid_parts)]
+        post.caps.uncount(debit, amount)
     rows: list[Transaction] = []
-    for part, key in zip(parts, keys or repeat(None), strict=False):
+    for (debit, part), key in zip(owed + parts, keys or repeat(None), strict=False):
         entry = CreditEntry(
             part.amount,
             REVERSAL,
@@ -84,7 +99,10 @@ def give_back(
     return rows
 
 
-def _allocations_of(post: Posting, debit: Transaction) -> list[Allocation]:
-    stored = Allocation.objects.using(post.wallet._state.db).filter(debit=debit)
-    made: Iterable[Allocation] = (one for one in post.allocations if one.debit.pk == debit.pk)
-    return [*stored.select_related("lot").order_by("pk"), *made]
+def _paid_for(post: Posting, debits: Sequence[Transaction]) -> defaultdict[int, list[Allocation]]:
+    """Return what paid stored debits, also in this posting, in order, by primary key."""
+    stored = Allocation.objects.using(post.wallet._state.db).filter(debit__in=debits)
+    paid: defaultdict[int, list[Allocation]] = defaultdict(list)
+    for allocation in [*stored.select_related("lot").order_by("pk"), *post.allocations]:
+        paid[allocation.debit_id or 0].append(allocation)
+    return paid

@@ -13,7 +13,7 @@ from usage_credits.exceptions import InvalidValue
 from usage_credits.ledger.entries import DebitEntry
 from usage_credits.ledger.journal import posting, postings
 from usage_credits.ledger.posting import Posting
-from usage_credits.ledger.returns import Undone, give_back, undone_of, use_left_of
+from usage_credits.ledger.returns import Returned, Undone, give_back, undone_of, use_left_of
 from usage_credits.models import Allocation, Debt, Transaction, Transfer
 from usage_credits.values import check_text
 
@@ -97,14 +97,8 @@ def _first_reversal(rows: Sequence[Transaction], using: str | None) -> list[Tran
 
 
 def _give_back(post: Posting, debit: Transaction, undone: Undone, facts: dict[str, Any]) -> list[Transaction]:
-    return give_back(
-        post,
-        debit,
-        -debit.amount - undone.amount,
-        undone,
-        metadata=_metadata(debit, facts),
-        use=use_left_of(debit, undone),
-    )
+    left = Returned(debit, -debit.amount - undone.amount, undone.amount)
+    return give_back(post, [left], metadata=_metadata(debit, facts), use=use_left_of(debit, undone))
 
 
 def _take_back(post: Posting, credits: Sequence[Transaction], facts: dict[str, Any]) -> list[Transaction]:

@@ -27,10 +27,10 @@ def check_days(days: object) -> None:
 def runway(wallet: Wallet, days: int = 30) -> int | None:
     """Return for how many whole days the credits last at the pace of the last `days`; None where none were spent.
 
-    Counted are those that can be spent now, on whatever. The pace is that of what `usage_summary` counts as spent since
-    then, or since the wallet was created where that is later, but over a day at least. What expires or is awarded
-    meanwhile is not foreseen. Two statements. Raises InvalidValue for `days` that are no whole number (int) from 1 to
-    3650, and WalletNotFound.
+    Counted are those that can be spent now, on whatever. The pace is that of what `usage_summary` counts as spent
+    since then, or since the wallet was created where that is later, but over a day at least. What expires or is
+    awarded meanwhile is not foreseen. Two statements. Raises InvalidValue for `days` that are no whole number (int)
+    from 1 to 3650, and WalletNotFound.
     """
     check_days(days)
     now = timezone.now()

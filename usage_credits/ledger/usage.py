@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from django.db import models
 from django.db.models import Count, F, Q, Sum
-from django.db.models.functions import TruncDate
+from django.db.models.functions import Coalesce, TruncDate
 
 from usage_credits.dsl.token_prices import minor_units
 from usage_credits.exceptions import InvalidValue
@@ -137,10 +137,10 @@ def usage_summary(
         .annotate(
             spent=-Sum("amount"),
             charges=Count("pk", filter=Q(reverses__isnull=True)),
-            counted=Sum("tokens"),
-            nanos=Sum("provider_cost_nanos"),
+            counted=Coalesce(Sum("tokens"), 0),
+            nanos=Coalesce(Sum("provider_cost_nanos"), 0),
         )
-        .filter(~Q(spent=0))
+        .exclude(spent=0, counted=0, nanos=0)
         .order_by("day", *_GROUPED)
         .values_list("day", *_GROUPED, "spent", "charges", "counted", "nanos")
     )
@@ -155,15 +155,11 @@ def _line(
     model: str | None,
     member: str | None,
     currency: str | None,
-    spent: int,
-    charges: int,
-    tokens: int | None,
-    nanos: int | None,
+    *sums: int,
 ) -> UsageLine:
-    cost = minor_units(int(nanos or 0))
-    return UsageLine(
-        day, category, operation, key, spent, charges, model, member, int(tokens or 0), cost, currency
-    )
+    spent, charges, tokens, nanos = map(int, sums)
+    cost = minor_units(nanos)
+    return UsageLine(day, category, operation, key, spent, charges, model, member, tokens, cost, currency)
 
 
 ausage_summary = twin(usage_summary)

@@ -6,10 +6,10 @@ what a changed count charged besides or gave back. They add up to the price that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 from usage_credits.exceptions import IdempotencyConflict
 from usage_credits.ledger.entries import DebitEntry, Use
@@ -17,7 +17,7 @@ from usage_credits.ledger.journal import posting
 from usage_credits.ledger.keys import rows_in_series
 from usage_credits.ledger.posting import Posting
 from usage_credits.ledger.reads import OwnedWallet
-from usage_credits.ledger.returns import give_back, undone_of
+from usage_credits.ledger.returns import Returned, give_back, undone_of
 from usage_credits.models import Transaction, Wallet
 from usage_credits.values import check_text
 
@@ -57,9 +57,11 @@ def record_use(
             due = replace(entry, amount=difference, idempotency_key=next(keys), use=use, is_due=True)
             return post.debit(due, allow_negative=True)
         if difference < 0:
-            posted = _give_back(post, earlier, -difference, metadata=entry.metadata, use=use, keys=keys)
-            if posted:
-                return posted[-1]
+            returned = _last_of(post, earlier, -difference)
+            # The latest first: debts that are still open are settled by what would be left longest.
+            rows = give_back(post, returned, metadata=entry.metadata, use=use, keys=keys, latest_first=True)
+            if rows:
+                return rows[-1]
         return _replay(earlier)
 
 
@@ -87,20 +89,16 @@ def _beyond(use: Use | None, earlier: Sequence[Transaction]) -> Use | None:
     return replace(use, tokens=tokens, provider_cost_nanos=nanos)
 
 
-def _give_back(
-    post: Posting, earlier: Sequence[Transaction], amount: int, *, use: Use | None, **options: Any
-) -> list[Transaction]:
-    """Append what gives back `amount` of the message's debits, the latest first; nothing of what was reversed."""
+def _last_of(post: Posting, earlier: Sequence[Transaction], amount: int) -> Iterator[Returned]:
+    """Yield what to give back of the message's debits, the latest first; nothing of what was reversed."""
     debits = [row for row in reversed(earlier) if row.amount < 0]
     undone = undone_of(debits, post.wallet._state.db)
-    rows: list[Transaction] = []
     for debit in debits:
-        part = min(amount, -debit.amount - undone[debit.pk].amount)
+        before = undone[debit.pk].amount
+        part = min(amount, -debit.amount - before)
         if part:
             amount -= part
-            before = undone[debit.pk]
-            rows += give_back(post, debit, part, before, use=None if rows else use, **options)
-    return rows
+            yield Returned(debit, part, before)
 
 
 def _replay(earlier: Sequence[Transaction]) -> Transaction | None:
