@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-_PERCENT: Final = re.compile(r"(\d{1,3}(?:\.\d{1,6})?) ?%")
+_PERCENT: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%")
 
 
 @dataclass(frozen=True)
