@@ -44,6 +44,23 @@ NOT_CALLABLE = 5
 
 BAD_VALUES: dict[str, list[Any]] = {
     "LOW_BALANCE_THRESHOLD": [-10, "abc", 2.7, True, "-10", "2.7", "", 2**63],
+    "LOW_BALANCE_THRESHOLDS": [
+        50,
+        "20%",
+        None,
+        {50},
+        [None],
+        [-1],
+        [True],
+        [2.5],
+        ["0%"],
+        ["101%"],
+        ["-5%"],
+        ["20 percent"],
+        ["٢٠%"],
+        ["1e1%"],
+        [[50]],
+    ],
     "FULFILLMENT_GRACE_PERIOD": [timedelta(minutes=-5), "5 minutes", 300, False],
     "ROUNDING": ["banker", None, "CEIL", 1],
     "MIN_FULFILLMENT_PERIOD": ["1 day", 0, timedelta(seconds=0.5), None, timedelta(0)],
@@ -162,6 +179,13 @@ def test_bad_value_is_refused_and_names_its_key(key: str, value: Any) -> None:
     assert "allowed is" in str(error)
     assert isinstance(error, InvalidValue)
     assert isinstance(error, ImproperlyConfigured)
+
+
+def test_thresholds_are_credits_and_shares_each_once() -> None:
+    found = read(LOW_BALANCE_THRESHOLD=5, LOW_BALANCE_THRESHOLDS=[50, " 12.5% ", "50", "12.5 %", 5, "100%"])
+    assert [str(one) for one in found.low_balance_thresholds] == ["50", "12.5%", "5", "100%"]
+    assert [str(one) for one in found.thresholds] == ["5", "50", "12.5%", "100%"]
+    assert read().thresholds == ()
 
 
 @pytest.mark.behaviour("CFG-04")

@@ -62,6 +62,7 @@ def test_every_event_is_a_signal() -> None:
         "credits_expired",
         "low_balance_reached",
         "balance_depleted",
+        "balance_recovered",
         "insufficient_credits",
         "transfer_completed",
         "hold_placed",

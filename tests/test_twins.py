@@ -80,6 +80,12 @@ def wallet() -> Wallet:
     return make_wallet(100)
 
 
+def with_usage() -> User:
+    owner = make_user(100)
+    owner.spend_credits_on("report")
+    return owner
+
+
 def hold() -> Hold:
     return wallet().hold(40)
 
@@ -147,6 +153,8 @@ ANSWERS: list[tuple[str, Make, Use]] = [
     ("HasWallet.give_credits", user, lambda owner, call: call(9, reason="referral", expires_at=NOW + HOUR)),
     ("HasWallet.has_enough_credits_to", user, lambda owner, call: (call("img", mb=5), call("img", mb=500))),
     ("HasWallet.plan_spend_on", user, lambda owner, call: (call("img", mb=5), call("img", mb=500))),
+    ("HasWallet.credit_runway", with_usage, lambda owner, call: call(days=7)),
+    ("HasWallet.record_usage", user, lambda owner, call: call("img", message="msg_1", mb=5)),
     ("HasWallet.spend_credits_on", user, lambda owner, call: call("img", mb=5, attributed_to="key_1")),
     ("HasWallet.hold_credits_for", user, lambda owner, call: call("img", mb=5, ttl=2 * HOUR)),
     ("Wallet.credit", wallet, lambda wallet, call: call(20, metadata={"a": 1}, idempotency_key="k")),
@@ -212,6 +220,8 @@ REFUSALS: list[tuple[str, Make, Use]] = [
     ("HasWallet.give_credits", user, lambda owner, call: call(0)),
     ("HasWallet.has_enough_credits_to", user, lambda owner, call: call("teleport")),
     ("HasWallet.plan_spend_on", studio, lambda owner, call: call("report")),
+    ("HasWallet.credit_runway", user, lambda owner, call: call(days=0)),
+    ("HasWallet.record_usage", user, lambda owner, call: call("img", message="", mb=5)),
     ("HasWallet.spend_credits_on", broke, lambda owner, call: call("report")),
     ("HasWallet.hold_credits_for", broke, lambda owner, call: call("report")),
     ("Wallet.credit", wallet, lambda wallet, call: call(1.5)),
@@ -330,6 +340,7 @@ IN_A_COROUTINE: dict[str, tuple[Make, Callable[[Any], Any]]] = {
     "Transaction.formatted_amount": (debit, lambda row: row.formatted_amount),
     "Transaction.formatted_balance_after": (debit, lambda row: row.formatted_balance_after),
     "Transaction.is_expired": (debit, lambda row: row.is_expired),
+    "Transaction.provider_cost": (debit, lambda row: row.provider_cost),
     "Transfer.inbound_transactions": (transfer, lambda transfer: transfer.inbound_transactions),
     "Wallet.history": (wallet, lambda wallet: wallet.history()),
     "cents": (user, lambda owner: usage_credits.cents(5)),
@@ -339,6 +350,8 @@ IN_A_COROUTINE: dict[str, tuple[Make, Callable[[Any], Any]]] = {
     "find_credit_pack": (user, lambda owner: find_credit_pack("starter")),
     "find_subscription_plan": (user, lambda owner: find_subscription_plan("pro")),
     "pounds": (user, lambda owner: usage_credits.pounds(5)),
+    "token_prices": (user, lambda owner: usage_credits.token_prices({"small": (3, 15)})),
+    "token_rates": (user, lambda owner: usage_credits.token_rates({"small": (3, 15)})),
     "with_credits": (user, lambda owner: usage_credits.with_credits(User.objects.all())),
 }
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from usage_credits.dsl.operations import Operation
     from usage_credits.dsl.packs import CreditPack
     from usage_credits.dsl.plans import SubscriptionPlan
+    from usage_credits.dsl.token_prices import token_prices
+    from usage_credits.dsl.token_rates import token_rates
     from usage_credits.dsl.wallet_options import WalletOptions
     from usage_credits.exceptions import (
         AppendOnlyError,
@@ -70,6 +72,8 @@ _HOMES = {
     "dsl.operations": ("Operation",),
     "dsl.packs": ("CreditPack",),
     "dsl.plans": ("SubscriptionPlan",),
+    "dsl.token_prices": ("token_prices",),
+    "dsl.token_rates": ("token_rates",),
     "dsl.wallet_options": ("WalletOptions",),
     "exceptions": (
         "AppendOnlyError",
@@ -144,6 +148,8 @@ __all__ = [
     "start_plan",
     "stop_grant",
     "stop_plan",
+    "token_prices",
+    "token_rates",
     "usage_summary",
     "with_credits",
 ]

@@ -24,6 +24,7 @@ from usage_credits.dsl.periods import DEFAULT_MINIMUM
 from usage_credits.dsl.plans import SubscriptionPlan
 from usage_credits.dsl.rounding import DEFAULT_ROUNDING, Rounding, check_rounding
 from usage_credits.dsl.setting_values import Hook, Listed, TransferPolicy
+from usage_credits.dsl.thresholds import Threshold
 from usage_credits.dsl.wallet_options import clean_asset
 from usage_credits.exceptions import InvalidValue
 
@@ -47,6 +48,7 @@ READERS: Final[Mapping[str, Callable[[object, str], Any]]] = {
     "SUBSCRIPTION_PLANS": values.read_list,
     "CALLBACKS": values.read_callbacks,
     "LOW_BALANCE_THRESHOLD": values.read_threshold,
+    "LOW_BALANCE_THRESHOLDS": values.read_thresholds,
     "DEFAULT_ASSET": clean_asset,
     "DEFAULT_CURRENCY": clean_currency,
     "ROUNDING": check_rounding,
@@ -78,6 +80,8 @@ class Settings:
     """What CALLBACKS connects to each event, as given; read it through `callbacks_for`."""
     low_balance_threshold: int | None = None
     """Credits at or below which `low_balance_reached` is sent; None sends none."""
+    low_balance_thresholds: tuple[Threshold, ...] = ()
+    """More of them, also as shares of what a pack or plan awarded last."""
     default_asset: str = "credits"
     """The asset of packs, plans, operations and of wallets that name none."""
     default_currency: str = DEFAULT_CURRENCY
@@ -127,6 +131,12 @@ class Settings:
     def categories(self) -> tuple[str, ...]:
         """Return every accepted category: the default ones, then the additional ones."""
         return DEFAULT_CATEGORIES + self.additional_categories
+
+    @cached_property
+    def thresholds(self) -> tuple[Threshold, ...]:
+        """Return every threshold of a low balance, each once."""
+        first = self.low_balance_threshold
+        return tuple(dict.fromkeys((*(() if first is None else (first,)), *self.low_balance_thresholds)))
 
     def _check_transfers(self) -> None:
         allowed = self.transfer_expiration_policies

@@ -13,6 +13,7 @@ from usage_credits import conf
 from usage_credits.dsl.plans import SubscriptionPlan
 from usage_credits.dsl.wallet_options import WalletOptions
 from usage_credits.exceptions import WalletNotFound
+from usage_credits.ledger.runways import check_days, runway
 from usage_credits.ledger.wallets import (
     asset_of,
     find_available,
@@ -71,6 +72,16 @@ class OwnsWallets(models.Model):
         """
         return self._or_initial(find_available_for(self, operation_named(operation).name))
 
+    def credit_runway(self, days: int = 30) -> int | None:
+        """Return for how many whole days the credits last at the pace of the last `days`, None where none were spent.
+
+        See `usage_credits.ledger.runways.runway`. Creates nothing: without a wallet nothing was spent. Raises
+        InvalidValue.
+        """
+        check_days(days)
+        wallet = self.find_wallet()
+        return None if wallet is None else runway(wallet, days)
+
     @property
     def credit_wallet(self) -> Wallet | None:
         """Return the wallet of the default asset, created where missing; None where that is switched off."""
@@ -118,6 +129,7 @@ class OwnsWallets(models.Model):
         return find_wallet(self, asset) is not None
 
     acredits_for = twin_method(credits_for)
+    acredit_runway = twin_method(credit_runway)
     awallet = twin_method(wallet)
     afind_wallet = twin_method(find_wallet)
     ahas_wallet = twin_method(has_wallet)

@@ -19,10 +19,11 @@ from usage_credits.ledger.credits import credit_entry, post_credit
 from usage_credits.ledger.debits import post_debit
 from usage_credits.ledger.dry_runs import DryRun, dry_run, dry_run_without_wallet
 from usage_credits.ledger.holds import post_hold
+from usage_credits.ledger.usage_records import check_message, record_use
 from usage_credits.ledger.wallets import owned_wallet
 from usage_credits.models import Hold, Transaction, Wallet
 from usage_credits.owner_wallets import OwnsWallets
-from usage_credits.spending import ChargeOptions, charge_entry, quote
+from usage_credits.spending import ChargeOptions, audited_entry, charge_entry, quote
 from usage_credits.twins import twin_method
 from usage_credits.values import check_metadata
 
@@ -121,6 +122,34 @@ class HasWallet(OwnsWallets):
         except WalletNotFound:
             return post_debit(self._payer(), entry)
 
+    def record_usage(
+        self,
+        operation: Any,
+        /,
+        *,
+        message: str,
+        attributed_to: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **params: Any,
+    ) -> Transaction | None:
+        """Charge what `operation` has used under the id of its message, and return the transaction.
+
+        Once for each `message` (text of 1 to 240 characters): the same counts again post nothing and return the latest
+        row with `replayed` set, changed ones post the difference, a debit or a credit that gives it back. None where
+        nothing was ever charged. What was used is due: it may take the balance below zero, and caps do not refuse it.
+
+        The row's metadata is that of a charge, with `message`; `model` and `member` among the parameters are columns
+        of the row too. Otherwise as `usage_credits.ledger.usage_records.record_use`. Raises InvalidOperation,
+        IdempotencyConflict, InvalidValue.
+        """
+        message = check_message(message)
+        quoted = quote(operation, params)
+        entry = audited_entry(quoted, attributed_to=attributed_to, metadata=metadata)
+        try:
+            return record_use(owned_wallet(self), message, quoted.price, entry)
+        except WalletNotFound:
+            return record_use(self._payer(), message, quoted.price, entry)
+
     def hold_credits_for(
         self,
         operation: Any,
@@ -170,6 +199,7 @@ class HasWallet(OwnsWallets):
     ahas_enough_credits_to = twin_method(has_enough_credits_to)
     aplan_spend_on = twin_method(plan_spend_on)
     aspend_credits_on = twin_method(spend_credits_on)
+    arecord_usage = twin_method(record_usage)
     ahold_credits_for = twin_method(hold_credits_for)
 
 

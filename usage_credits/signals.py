@@ -28,10 +28,16 @@ credits_expired = Signal()
 """What was left of a lot expired and was booked, once a lot: amount, previous_balance, new_balance, transaction."""
 
 low_balance_reached = Signal()
-"""The balance went from above LOW_BALANCE_THRESHOLD to it or below: threshold, previous_balance, new_balance."""
+"""The balance went from above a threshold to it or below, once for each that a row crossed.
+
+threshold (credits), previous_balance, new_balance; of a share of the last award also metadata (share, last_award).
+"""
 
 balance_depleted = Signal()
 """The balance went from above zero to exactly zero: previous_balance, new_balance."""
+
+balance_recovered = Signal()
+"""The balance rose above a threshold at or below which it had been: the fields of `low_balance_reached`."""
 
 insufficient_credits = Signal()
 """Credits did not suffice; sent at once: amount, available, required, operation, metadata (the figures, params)."""

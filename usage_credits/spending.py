@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypedDict, Unpack
 
 from django.utils import timezone
@@ -13,6 +14,7 @@ from usage_credits.dsl.operations import Operation, Quote
 from usage_credits.exceptions import InvalidOperation
 from usage_credits.ledger.debits import debit_entry
 from usage_credits.ledger.entries import DebitEntry
+from usage_credits.ledger.uses import use_of
 from usage_credits.values import check_metadata
 from usage_credits.version import __version__
 
@@ -62,7 +64,7 @@ def audited_entry(quoted: Quote, **options: Unpack[ChargeOptions]) -> DebitEntry
     """
     caller = check_metadata(options.get("metadata"))
     audit = quoted.audit(executed_at=timezone.now(), version=__version__)
-    return debit_entry(
+    entry = debit_entry(
         quoted.price or 1,
         category=OPERATION_CHARGE,
         metadata={**audit, "metadata": {**audit["metadata"], **caller}},
@@ -70,3 +72,5 @@ def audited_entry(quoted: Quote, **options: Unpack[ChargeOptions]) -> DebitEntry
         attributed_to=options.get("attributed_to"),
         operation=quoted.operation.name,
     )
+    use = use_of(quoted, audit)
+    return entry if use is None else replace(entry, use=use)

@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -246,3 +247,13 @@ def visit_together(user_id: int, threads: int, times: int) -> dict[str, int]:
     errors = [outcome for outcome in run_in_threads(threads, visit) if outcome is not None]
     assert not errors, errors
     return {"ran": len(COUNTED), **{str(status): statuses.count(status) for status in set(statuses)}}
+
+
+def record_one_message(user_id: int, prices: list[int]) -> list[str]:
+    """Record one message at each price in turn; answer "recorded", or the name of any error."""
+    user = get_user_model().objects.get(pk=user_id)
+
+    def record(price: int) -> None:
+        user.record_usage("img", message="msg_1", mb=price - 10)
+
+    return [outcome_of(partial(record, price), "recorded") for price in prices]

@@ -9,7 +9,7 @@ from django.utils import timezone
 from tests.app.models import User
 from tests.factories import add_history, add_lots, configured, days, make_user, make_wallet
 from tests.ledger.statements import count_statements, sent
-from usage_credits import InsufficientCredits
+from usage_credits import InsufficientCredits, Operation, token_rates
 from usage_credits.billing.refunds import Returned, settle_pack
 from usage_credits.ledger.verification import verify
 from usage_credits.models import Allocation, Fulfillment, Transfer, Wallet
@@ -187,3 +187,28 @@ def test_setting_and_listing_caps_does_not_depend_on_history(wallet: Wallet, row
     assert count_statements(lambda: wallet.caps("key")) == 1
     assert count_statements(lambda: wallet.plan_debit(5, attributed_to="key")) == 3
     assert count_statements(lambda: wallet.remove_cap("key")) == 5
+
+
+@pytest.mark.parametrize("rows", [10, 100_000])
+def test_recorded_usage_does_not_depend_on_history(user: User, wallet: Wallet, rows: int) -> None:
+    add_history(wallet, rows)
+    wallet.credit(1_000)
+    chat = Operation("chat", costs=token_rates({"small": (1, 1)}, every=1))
+
+    def record(tokens: int) -> int:
+        return count_statements(
+            lambda: user.record_usage(
+                "chat", message="msg_1", model="small", input_tokens=tokens, output_tokens=0
+            )
+        )
+
+    with configured(OPERATIONS=[chat]):
+        assert record(10) == sent(9, together=4)
+        assert record(10) == 4
+        for tokens in (20, 30, 40, 50):
+            assert record(tokens) == sent(9, together=4)
+        assert record(45) == sent(10, together=3)
+        assert record(45) == 4
+        assert record(5) == sent(10, together=3)
+    assert wallet.balance == 995
+    assert list(verify()) == []

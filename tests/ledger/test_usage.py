@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from django.utils import timezone
 
 from tests.app.models import User
 from tests.factories import add_history, configured, days, make_user
-from usage_credits import Operation, credits, key_spend, usage_summary
+from usage_credits import Operation, credits, key_spend, token_prices, token_rates, usage_summary
 from usage_credits.exceptions import InvalidValue
 from usage_credits.ledger.usage import UsageLine, UsageSummary
 
@@ -198,3 +199,125 @@ def test_read_by_one_statement() -> None:
             report()
         assert len(captured) == 1
     assert usage_summary(user).spent == 500
+
+
+MODELS = {"small": (3, 15), "large": (30, 150)}
+TOKENS = [
+    Operation("chat", costs=token_rates(MODELS, every=1_000), provider_cost=token_prices(MODELS)),
+    Operation(
+        "dictate", costs=token_rates(MODELS, every=1_000), provider_cost=token_prices(MODELS, currency="eur")
+    ),
+]
+
+
+@pytest.fixture
+def talker(clock: Any) -> Iterator[User]:
+    """A user: ada used small for 1.56 cents, bob used large for 15.6 cents and small for 15.6 euro cents."""
+    with configured(OPERATIONS=TOKENS):
+        user = make_user(1_000)
+        user.record_usage(
+            "chat", message="1", model="small", member="ada", input_tokens=1_200, output_tokens=800
+        )
+        user.record_usage(
+            "chat", message="2", model="large", member="bob", input_tokens=1_200, output_tokens=800
+        )
+        user.spend_credits_on(
+            "dictate", model="small", member="bob", input_tokens=12_000, output_tokens=8_000
+        )
+        user.wallet().debit(5)
+        yield user
+
+
+@pytest.mark.behaviour("TOK-16")
+def test_sum_up_by_model_and_member_with_tokens_and_costs(talker: User) -> None:
+    summary = usage_summary(talker)
+    assert summary.by_model == {"small": 172, "large": 156, None: 5}
+    assert summary.by_member == {"ada": 16, "bob": 312, None: 5}
+    assert summary.tokens == 24_000
+    assert summary.provider_costs == {"usd": Decimal("17.16"), "eur": Decimal("15.6")}
+    assert set(summary.lines) == {
+        UsageLine(FIRST, "credit_deducted", None, None, 5, 1),
+        UsageLine(
+            FIRST, "operation_charge", "chat", None, 16, 1, "small", "ada", 2_000, Decimal("1.56"), "usd"
+        ),
+        UsageLine(
+            FIRST, "operation_charge", "chat", None, 156, 1, "large", "bob", 2_000, Decimal("15.6"), "usd"
+        ),
+        UsageLine(
+            FIRST, "operation_charge", "dictate", None, 156, 1, "small", "bob", 20_000, Decimal("15.6"), "eur"
+        ),
+    }
+
+
+def test_corrections_change_what_the_message_used(talker: User, clock: Any) -> None:
+    clock.shift(days(3))
+    use: dict[str, Any] = {"message": "1", "model": "small", "member": "ada"}
+    talker.record_usage("chat", **use, input_tokens=1_200, output_tokens=2_000)
+    talker.record_usage("chat", **use, input_tokens=1_200, output_tokens=100)
+    talker.record_usage("chat", **use, input_tokens=200, output_tokens=100)
+    summary = usage_summary(talker)
+    assert summary.by_model["small"] == 156 + 3
+    assert summary.tokens == 20_000 + 2_000 + 300
+    assert summary.provider_costs["usd"] == Decimal("15.6") + Decimal("0.21")
+    later = usage_summary(talker, since=SECOND)
+    assert (later.spent, later.tokens) == (0, -700)
+
+
+def test_reversal_takes_tokens_and_costs_out_of_the_report(talker: User, clock: Any) -> None:
+    clock.shift(days(1))
+    talker.record_usage("chat", message="2", model="large", member="bob", input_tokens=200, output_tokens=800)
+    for row in talker.credit_history.operation_charges().filter(model="large"):
+        row.reverse()
+    summary = usage_summary(talker)
+    assert (summary.by_model, summary.tokens) == ({"small": 172, None: 5}, 22_000)
+    assert summary.provider_costs == {"usd": Decimal("1.56"), "eur": Decimal("15.6")}
+
+
+def test_costs_of_many_small_uses_add_up_exactly(clock: Any) -> None:
+    user = make_user(1_000)
+    cheap = Operation("chat", costs=1, provider_cost=token_prices({"nano": {"input_tokens": 0.1}}))
+    with configured(OPERATIONS=[cheap]):
+        for _ in range(30):
+            user.spend_credits_on("chat", model="nano", input_tokens=1)
+    assert usage_summary(user).provider_costs == {"usd": Decimal("0.0003")}
+
+
+@pytest.mark.behaviour("TOK-16")
+@pytest.mark.parametrize("month", [datetime.date(2026, 3, 31), NOON])
+def test_month_is_that_of_the_current_time_zone(clock: Any, month: Any) -> None:
+    user = make_user(1_000)
+    for moment in ("2026-02-28 14:59", "2026-02-28 15:00", "2026-03-31 14:59", "2026-03-31 15:00"):
+        clock.move_to(datetime.datetime.fromisoformat(f"{moment}+00:00"))
+        user.spend_credits_on("mail")
+    assert usage_summary(user, month=month).spent == 2
+    with timezone.override("Asia/Tokyo"):
+        summary = usage_summary(user, month=month)
+    assert summary.by_day == {datetime.date(2026, 2, 28): 1, datetime.date(2026, 3, 31): 1}
+    assert usage_summary(user, month=datetime.date(2026, 12, 31)).lines == ()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"month": "2026-03"},
+        {"month": 3},
+        {"month": datetime.datetime(2026, 3, 1)},
+        {"month": datetime.date.max},
+        {"month": datetime.date.min},
+        {"month": FIRST, "since": FIRST},
+        {"month": FIRST, "until": FIRST},
+    ],
+    ids=str,
+)
+def test_refuse_what_is_no_month(options: Any) -> None:
+    with pytest.raises(InvalidValue) as refusal:
+        usage_summary(make_user(), **options)
+    assert refusal.value.field == "month"
+
+
+def test_names_are_apart_by_letter_case_and_spaces(clock: Any) -> None:
+    user = make_user(100)
+    for member in ("ada", "Ada", "ada ", "null", 7):
+        user.spend_credits_on("mail", member=member, model="null")
+    assert usage_summary(user).by_member == {"ada": 1, "Ada": 1, "ada ": 1, "null": 1, "7": 1}
+    assert usage_summary(user).by_model == {"null": 5}

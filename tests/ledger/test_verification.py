@@ -110,6 +110,12 @@ FAULTS = {
         "lots and holds less debt are",
         lambda w: w.run(f"UPDATE usage_credits_wallet SET debt = debt + 1 WHERE id = {w.wallet.pk}"),
     ),
+    "award out of nothing": Fault(
+        "INV-9",
+        "wallet",
+        "the last award was",
+        lambda w: w.run(f"UPDATE usage_credits_wallet SET last_award = 5 WHERE id = {w.wallet.pk}"),
+    ),
     "gap in the chain": Fault(
         "INV-2",
         "transaction",

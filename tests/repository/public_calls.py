@@ -31,6 +31,7 @@ NEED_NONE = {
     "Transaction.formatted_amount": COLUMNS,
     "Transaction.formatted_balance_after": COLUMNS,
     "Transaction.is_expired": COLUMNS,
+    "Transaction.provider_cost": COLUMNS,
     "Transfer.inbound_transactions": QUERYSET,
     "Wallet.history": QUERYSET,
     "Wallet.save": DJANGO,
@@ -43,6 +44,8 @@ NEED_NONE = {
     "find_subscription_plan": PLAIN,
     "pounds": PLAIN,
     "requires_credits": VIEWS,
+    "token_prices": PLAIN,
+    "token_rates": PLAIN,
     "with_credits": QUERYSET,
 }
 """What needs no twin, and why."""

@@ -74,6 +74,7 @@ class TransactionAdmin(OwnedAdmin[Transaction]):
         ),
         (_("Balance"), {"fields": ("balance_before", "balance_after", "overdraft", "expires_at")}),
         (_("Where it comes from"), {"fields": ("idempotency_key", "attributed_to", "cash", "metadata")}),
+        (_("Used"), {"fields": ("model", "member", "tokens", "provider")}),
         (_("Belongs to"), {"fields": ("fulfillment", "grid_date", "transfer", "hold", "reverses")}),
     )
 
@@ -110,6 +111,16 @@ class TransactionAdmin(OwnedAdmin[Transaction]):
     def asset(self, row: Transaction) -> str:
         asset: str = row.wallet.asset
         return asset
+
+    @admin.display(description=_("provider cost"))
+    def provider(self, row: Transaction) -> Any:
+        """Return the amount in the minor unit, as `cash` does."""
+        if row.provider_cost is None:
+            return self.get_empty_value_display()
+        return _("%(amount)s (minor unit, %(currency)s)") % {
+            "amount": number_format(row.provider_cost),
+            "currency": row.provider_currency,
+        }
 
     @admin.display(description=_("cash"))
     def cash(self, row: Transaction) -> Any:

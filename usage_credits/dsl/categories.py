@@ -28,6 +28,11 @@ REVERSAL: Final = "reversal"
 REFUNDS: Final = (CREDIT_PACK_REFUND, SUBSCRIPTION_REFUND)
 """What refunds and lost disputes take back, and give back when they are undone."""
 
+AWARDS: Final = frozenset(
+    {SUBSCRIPTION_CREDITS, SUBSCRIPTION_TRIAL, SUBSCRIPTION_UPGRADE, CREDIT_PACK, CREDIT_PACK_PURCHASE}
+)
+"""What packs and plans award, their bonuses aside: a share of the last award is a share of these."""
+
 MAX_CATEGORY: Final = 100
 """The longest name of a category, in characters."""
 

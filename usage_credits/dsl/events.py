@@ -10,6 +10,7 @@ EVENTS: Final[tuple[str, ...]] = (
     "credits_expired",
     "low_balance_reached",
     "balance_depleted",
+    "balance_recovered",
     "insufficient_credits",
     "transfer_completed",
     "hold_placed",

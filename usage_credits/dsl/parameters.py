@@ -38,6 +38,8 @@ class Parameters(Mapping[str, Any]):
                 raise InvalidOperation(f"{option!r} is the name of an option and cannot be a parameter.")
         self._values: dict[str, Any] = dict(given)
         self._exact: dict[str, Fraction] = {}
+        self.counted: dict[str, Fraction] = {}
+        """What a price has asked for so far, by unit."""
         self._mirror_units()
         self._read_size()
 
@@ -61,13 +63,15 @@ class Parameters(Mapping[str, Any]):
 
         Raises InvalidOperation that names the parameter if it is missing, negative or not a number.
         """
-        if unit in self._exact:
-            return self._exact[unit]
-        value = self._values.get(unit)
-        if value is None:
-            how = f" (or any of {', '.join(SIZE_FORMS)})" if unit in BYTES_IN or unit == "size" else ""
-            raise InvalidOperation(f"the parameter {unit!r} is missing{how}.")
-        return _read_quantity(unit, value)
+        exact = self._exact.get(unit)
+        if exact is None:
+            value = self._values.get(unit)
+            if value is None:
+                how = f" (or any of {', '.join(SIZE_FORMS)})" if unit in BYTES_IN or unit == "size" else ""
+                raise InvalidOperation(f"the parameter {unit!r} is missing{how}.")
+            exact = _read_quantity(unit, value)
+        self.counted[unit] = exact
+        return exact
 
     def _mirror_units(self) -> None:
         given = [self._values[name] for name in UNIT_SPELLINGS if self._values.get(name) is not None]

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, cast, get_args
 
 from usage_credits.dsl.categories import DEFAULT_CATEGORIES, MAX_CATEGORY
 from usage_credits.dsl.events import EVENTS
+from usage_credits.dsl.thresholds import Share, Threshold
 from usage_credits.exceptions import InvalidValue
 from usage_credits.values import check_amount, check_text
 
@@ -48,6 +49,24 @@ def read_threshold(value: object, key: str) -> int | None:
         return check_amount(value, key, minimum=0)
     except InvalidValue:
         raise InvalidValue.of(key, value, "a whole number of credits from 0 up, or None") from None
+
+
+def read_thresholds(value: object, key: str) -> tuple[Threshold, ...]:
+    """Return a list's thresholds, each once: whole credits from 0 up, also as text, or shares such as "20%"."""
+    if not isinstance(value, list | tuple):
+        raise InvalidValue.of(key, value, 'a list of whole numbers of credits and shares such as "20%"')
+    return tuple(dict.fromkeys(_read_one_threshold(item, key) for item in value))
+
+
+def _read_one_threshold(item: object, key: str) -> Threshold:
+    share = Share.parse(item) if isinstance(item, str) else None
+    try:
+        threshold = share or read_threshold(item, key)
+    except InvalidValue:
+        threshold = None
+    if threshold is None:
+        raise InvalidValue.of(key, item, 'a whole number of credits from 0 up, or a share such as "20%"')
+    return threshold
 
 
 def read_grace(value: object, key: str) -> timedelta:

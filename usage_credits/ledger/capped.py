@@ -109,11 +109,11 @@ class Caps:
             cap.spent -= debit.amount
             self.changed[cap.pk] = cap
 
-    def uncount(self, debit: Transaction) -> None:
-        """Give back the room that a stored debit took, where its window is still the latest."""
+    def uncount(self, debit: Transaction, amount: int) -> None:
+        """Give back the room that `amount` of a stored debit took, where its window is still the latest."""
         for cap in self._of(debit.attributed_to):
             if NOT_POSTED < cap.counts_from <= debit.pk:
-                cap.spent += debit.amount
+                cap.spent -= amount
             # Also where a new window has begun: in the stored one the ledger now shows that the key spent less.
             self.changed[cap.pk] = cap
 

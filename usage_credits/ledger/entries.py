@@ -10,6 +10,17 @@ from usage_credits.models import Fulfillment, Transaction, Transfer
 
 
 @dataclass(frozen=True)
+class Use:
+    """What a charge was for beyond its operation, as reports add it up; the fields are columns of its row."""
+
+    model: str | None = None
+    member: str | None = None
+    tokens: int | None = None
+    provider_cost_nanos: int | None = None
+    provider_currency: str | None = None
+
+
+@dataclass(frozen=True)
 class CreditEntry:
     """What a credit posts; checked by whoever builds it."""
 
@@ -27,6 +38,7 @@ class CreditEntry:
     reverses: Transaction | None = None
     priority: int = 0
     scope: tuple[str, ...] | None = None
+    use: Use | None = None
 
 
 @dataclass(frozen=True)
@@ -44,3 +56,6 @@ class DebitEntry:
     reverses: Transaction | None = None
     pays_first: frozenset[int] = frozenset()
     """The credits (transactions) whose lots pay before all others, whatever their scope."""
+    use: Use | None = None
+    is_due: bool = False
+    """Whether it was used already: then neither caps nor a lack of credits refuse it."""

@@ -13,6 +13,7 @@ from django.db import models, transaction
 
 from usage_credits import conf, signals
 from usage_credits.dsl.categories import EXPIRATION, REFUNDS
+from usage_credits.ledger.alerts import Alerts
 from usage_credits.models import Transaction, Wallet
 
 logger = logging.getLogger("usage_credits")
@@ -31,22 +32,25 @@ def announce(event: str, wallet: Wallet, **fields: Any) -> None:
     transaction.on_commit(partial(announce_now, event, wallet, **fields), using=wallet._state.db)
 
 
-def announce_posting(wallet: Wallet, happened: Sequence[Transaction | Happening]) -> None:
+def announce_posting(
+    wallet: Wallet, happened: Sequence[Transaction | Happening], last_award: int | None
+) -> None:
     """Announce the rows of a posting and what else happened, in this order, as `announce` does.
 
-    Who listens is asked at the commit, and only for them it is worked out what there is to tell.
+    `last_award` is what a pack or plan had awarded last before the posting. Who listens is asked at
+    the commit, and only for them it is worked out what there is to tell.
     """
     if happened:
-        threshold = conf.current().low_balance_threshold
-        transaction.on_commit(partial(_tell_all, wallet, happened, threshold), using=wallet._state.db)
+        alerts = Alerts(conf.current().thresholds, last_award)
+        transaction.on_commit(partial(_tell_all, wallet, happened, alerts), using=wallet._state.db)
 
 
-def _tell_all(wallet: Wallet, happened: Sequence[Transaction | Happening], threshold: int | None) -> None:
+def _tell_all(wallet: Wallet, happened: Sequence[Transaction | Happening], alerts: Alerts) -> None:
     if not conf.current().callbacks and not any(signal.receivers for signal in signals.ALL.values()):
         return
     for one in happened:
         if isinstance(one, Transaction):
-            _tell_posted(wallet, one, threshold)
+            _tell_posted(wallet, one, alerts)
         else:
             announce_now(one.event, wallet, **one.fields)
 
@@ -68,6 +72,10 @@ def announce_now(event: str, wallet: Wallet | None, **fields: Any) -> None:
             logger.exception("The callback %r for %s failed", callback, event)
 
 
+def _is_heard(event: str) -> bool:
+    return bool(signals.ALL[event].receivers or _callbacks_for(event))
+
+
 def _callbacks_for(event: str) -> tuple[Callable[..., Any], ...]:
     """Return the event's callbacks; what cannot be imported must not fail an operation that has been committed."""
     try:
@@ -77,7 +85,7 @@ def _callbacks_for(event: str) -> tuple[Callable[..., Any], ...]:
         return ()
 
 
-def _tell_posted(wallet: Wallet, row: Transaction, threshold: int | None) -> None:
+def _tell_posted(wallet: Wallet, row: Transaction, alerts: Alerts) -> None:
     """Tell of one posted row: that it was posted, the thresholds that it crossed, the refund that it is of."""
     event = "credits_added" if row.amount > 0 else "credits_deducted"
     if row.category == EXPIRATION:
@@ -92,8 +100,8 @@ def _tell_posted(wallet: Wallet, row: Transaction, threshold: int | None) -> Non
         metadata=row.metadata,
         **balances,
     )
-    if threshold is not None and row.balance_after <= threshold < row.balance_before:
-        announce_now("low_balance_reached", wallet, threshold=threshold, **balances)
+    for raised, fields in alerts.raised_by(row, _is_heard):
+        announce_now(raised, wallet, **fields, **balances)
     if row.balance_after == 0 < row.balance_before:
         announce_now("balance_depleted", wallet, **balances)
     if row.amount < 0 and row.category in REFUNDS and row.fulfillment is not None:

@@ -61,13 +61,19 @@ def wallets_to_report(
 
 
 def figures(wallets: QuerySet[Wallet]) -> QuerySet[Transaction]:
-    """Return the wallets' rows, each with the category, amount, key, operation and moment of what it is or undoes."""
+    """Return the wallets' rows, each with what it says, or else what the row says that it undoes.
+
+    That is its category, amount, key, operation, model, member, currency of the provider's cost, and moment.
+    """
     rows = Transaction.objects.using(wallets.db).filter(wallet__in=wallets)
     return rows.annotate(
         root_category=Coalesce("reverses__category", "category"),
         root_amount=Coalesce("reverses__amount", "amount"),
         root_key=_root("attributed_to"),
         root_operation=_root("operation"),
+        root_model=_root("model"),
+        root_member=_root("member"),
+        root_currency=_root("provider_currency"),
         root_created_at=Coalesce("reverses__created_at", "created_at"),
     )
 

@@ -135,7 +135,8 @@ class Holds:
         for rows, happening in self._events:
             happened += [*self._post.rows[told:rows], happening]
             told = rows
-        announce_posting(self._post.wallet, [*happened, *self._post.rows[told:]])
+        happened += self._post.rows[told:]
+        announce_posting(self._post.wallet, happened, self._post.last_award_before)
 
     def _pay(self, row: Transaction, parts: Sequence[HeldLot], amount: int) -> None:
         self.total -= amount

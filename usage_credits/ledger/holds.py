@@ -24,6 +24,7 @@ from usage_credits.ledger.held import RELEASED
 from usage_credits.ledger.journal import posting
 from usage_credits.ledger.keys import check_key, find_by_key
 from usage_credits.ledger.posting import Posting
+from usage_credits.ledger.uses import use_named_in
 from usage_credits.models import HeldLot, Hold, Transaction, Wallet
 from usage_credits.values import check_amount, check_metadata, check_moment
 
@@ -132,6 +133,7 @@ def capture(held: Hold, amount: int | None = None, **options: Unpack[CaptureOpti
             idempotency_key=key,
             attributed_to=stored.attributed_to,
             operation=stored.operation,
+            use=use_named_in(stored.metadata),
         )
         return post.holds.capture(stored, parts, entry, final=options.get("final", False))
 

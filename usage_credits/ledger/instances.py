@@ -16,7 +16,7 @@ from django.db.models.base import ModelState
 Row = TypeVar("Row", bound=models.Model)
 
 
-def new(model: type[Row], **values: Any) -> Row:
+def new(model: type[Row], /, **values: Any) -> Row:
     """Return an instance that is not stored yet; a relation is given by instance or None, what is left out by default.
 
     The instances that it refers to are of the ledger's models, whose primary key is `id`.

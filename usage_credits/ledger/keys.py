@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import takewhile
 from typing import Any
 
 from django.db import connections, router
 from django.db.models import F, QuerySet
 
 from usage_credits.exceptions import IdempotencyConflict, InvalidValue
-from usage_credits.ledger.compiled import CompiledQuery
+from usage_credits.ledger.compiled import MOST_REMEMBERED, CompiledQuery
 from usage_credits.ledger.dialects import MAX_PARAMETERS
 from usage_credits.ledger.entries import CreditEntry, DebitEntry
 from usage_credits.ledger.posting import Posting
@@ -75,6 +76,21 @@ def find_by_key(wallet: Wallet, key: str | None) -> Transaction | None:
     if found is not None:
         found.replayed = True
     return found
+
+
+def rows_in_series(post: Posting, series: str) -> list[Transaction]:
+    """Return the rows under the keys `<series>:1`, `<series>:2` …, up to the first key that was not used.
+
+    One statement for the first 14 rows, and for every 15 more.
+    """
+    rows: list[Transaction] = []
+    while True:
+        keys = [f"{series}:{len(rows) + number}" for number in range(1, MOST_REMEMBERED)]
+        used = _used(post.wallet, keys)
+        found = list(takewhile(lambda row: row is not None, (used.get(key) for key in keys)))
+        rows += [row for row in found if row is not None]
+        if len(found) < len(keys):
+            return rows
 
 
 def wallets_that_used(key: str | None, wallets: list[int], using: str) -> set[int]:

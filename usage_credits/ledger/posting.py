@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
-from usage_credits.dsl.categories import EXPIRATION
+from usage_credits.dsl.categories import AWARDS, EXPIRATION
 from usage_credits.exceptions import InsufficientCredits, InvalidAmount, InvalidValue
 from usage_credits.ledger.capped import Caps
 from usage_credits.ledger.claims import Claims
 from usage_credits.ledger.debts import Debts
-from usage_credits.ledger.entries import CreditEntry, DebitEntry
+from usage_credits.ledger.entries import CreditEntry, DebitEntry, Use
 from usage_credits.ledger.held import Holds
 from usage_credits.ledger.instances import new
 from usage_credits.models import Allocation, HeldLot, Hold, KeyAlias, Lot, Transaction, Wallet
@@ -33,6 +33,7 @@ class Posting:
         self.wallet = wallet
         self.now = now
         self.balance = wallet.booked_balance
+        self.last_award = self.last_award_before = wallet.last_award
         self.debts = Debts(wallet)
         self.claims = Claims(wallet)
         self.holds = Holds(self, overdue)
@@ -117,7 +118,10 @@ class Posting:
             grid_date=entry.grid_date,
             transfer=entry.transfer,
             reverses=entry.reverses,
+            **_columns_of(entry.use),
         )
+        if entry.category in AWARDS:
+            self.last_award = entry.amount
         lot = new(
             Lot,
             wallet=self.wallet,
@@ -135,13 +139,14 @@ class Posting:
         """Append a debit and what each lot pays of it; the rest, where negatives are allowed, becomes debt.
 
         Raises CapExceeded where the entry's key may not spend as much, and InsufficientCredits, with what is available
-        for its operation now, where it cannot be paid.
+        for its operation now, where it cannot be paid; neither for what is due.
         """
         payers = self.payers(entry.operation, entry.pays_first)
         available = self.available_in(payers)
         # Before what can be paid: whoever bought more would be refused all the same.
-        self.caps.check(entry.attributed_to, entry.amount)
-        if entry.amount > available and not allow_negative:
+        if not entry.is_due:
+            self.caps.check(entry.attributed_to, entry.amount)
+        if entry.amount > available and not (allow_negative or entry.is_due):
             raise InsufficientCredits(available, entry.amount)
         overdraft = 0
         if entry.amount > available:
@@ -165,6 +170,7 @@ class Posting:
             reverses=entry.reverses,
             overdraft=overdraft,
             hold=hold,
+            **_columns_of(entry.use),
         )
         self.caps.count(row)
         return row
@@ -223,6 +229,7 @@ class Posting:
             "booked_held": self.holds.total,
             "debt": self.debts.total,
             "claims": self.claims.total,
+            "last_award": self.last_award,
         }
         changed = [name for name, total in totals.items() if total != getattr(self.wallet, name)]
         vars(self.wallet).update(totals)
@@ -244,3 +251,7 @@ class Posting:
         self.balance = after
         self.rows.append(row)
         return row
+
+
+def _columns_of(use: Use | None) -> dict[str, Any]:
+    return {} if use is None else vars(use)

@@ -10,10 +10,10 @@ from django.db.models import QuerySet, Sum
 
 from usage_credits.dsl.categories import EXPIRATION, REFUNDS, REVERSAL
 from usage_credits.exceptions import InvalidValue
-from usage_credits.ledger.entries import CreditEntry, DebitEntry
+from usage_credits.ledger.entries import DebitEntry
 from usage_credits.ledger.journal import posting, postings
-from usage_credits.ledger.parts import Part, parts_of
 from usage_credits.ledger.posting import Posting
+from usage_credits.ledger.returns import Returned, Undone, give_back, undone_of, use_left_of
 from usage_credits.models import Allocation, Debt, Transaction, Transfer
 from usage_credits.values import check_text
 
@@ -31,16 +31,22 @@ def reverse(row: Transaction, *, reason: str | None = None) -> list[Transaction]
     a new lot; what has expired by now expires at once, and what it still owes lowers the wallet's debt. Of a credit,
     what is left of its lot is taken back; what was spent of it becomes a claim, which the wallet's next credits pay.
 
-    A row is reversed once: a repeat returns what there is of the first reversal, each row with `replayed` set.
+    A row is reversed once: a repeat returns what there is of the first reversal, each row with `replayed` set. Of a
+    charge that `record_usage` has corrected, what is left is given back.
     `reason` (text) is kept in the metadata. Locks the wallet's row; commits with the caller's transaction, or by
     itself. Raises InvalidValue for expirations, reversals, refunds and the legs of a transfer.
     """
     facts = _facts(reason)
     _check_reversible(row)
     with posting(row.wallet, takes=row.amount > 0) as post:
-        if _was_reversed([row], post.wallet._state.db):
-            return _first_reversal([row], post.wallet._state.db)
-        return _give_back(post, row, facts) if row.amount < 0 else _take_back(post, [row], facts)
+        using = post.wallet._state.db
+        undone = undone_of([row], using)[row.pk]
+        is_whole = undone.amount == -row.amount if row.amount < 0 else bool(undone.amount)
+        if is_whole or Debt.objects.using(using).filter(reverses=row).exists():
+            return _first_reversal([row], using)
+        if row.amount > 0:
+            return _take_back(post, [row], facts)
+        return _give_back(post, row, undone, facts)
 
 
 def reverse_transfer(transfer: Transfer, *, reason: str | None = None) -> list[Transaction]:
@@ -60,7 +66,7 @@ def reverse_transfer(transfer: Transfer, *, reason: str | None = None) -> list[T
         arrived = [leg for leg in legs if leg.amount > 0]
         sent = [leg for leg in legs if leg.amount < 0]
         taken = _take_back(receiver, arrived, facts)
-        return taken + [row for leg in sent for row in _give_back(sender, leg, facts)]
+        return taken + [row for leg in sent for row in _give_back(sender, leg, Undone(), facts)]
 
 
 def _facts(reason: str | None) -> dict[str, Any]:
@@ -83,40 +89,16 @@ def _was_reversed(rows: Sequence[Transaction], using: str | None) -> bool:
 
 
 def _first_reversal(rows: Sequence[Transaction], using: str | None) -> list[Transaction]:
-    found = list(Transaction.objects.using(using).filter(reverses__in=rows).oldest_first())
+    undoing = Transaction.objects.using(using).filter(reverses__in=rows, idempotency_key=None)
+    found = list(undoing.oldest_first())
     for row in found:
         row.replayed = True
     return found
 
 
-def _give_back(post: Posting, debit: Transaction, facts: dict[str, Any]) -> list[Transaction]:
-    """Append the credits that undo a debit: what it still owes first, so that the rest pays debts no sooner."""
-    # First, as a hold that ends by it may settle what the debit owes.
-    post.book_expired()
-    paid = (
-        Allocation.objects.using(post.wallet._state.db)
-        .filter(debit=debit)
-        .select_related("lot")
-        .order_by("pk")
-    )
-    parts = parts_of([*paid, *(part for part in post.allocations if part.debit.pk == debit.pk)])
-    owed = -debit.amount - sum(part.amount for part in parts)
-    open_part = [Part(owed)] if owed else []
-    post.caps.uncount(debit)
-    return [
-        post.give_back(
-            CreditEntry(
-                part.amount,
-                REVERSAL,
-                metadata=_metadata(debit, facts),
-                expires_at=part.expires_at,
-                priority=part.priority,
-                scope=part.scope,
-                reverses=debit,
-            )
-        )
-        for part in open_part + parts
-    ]
+def _give_back(post: Posting, debit: Transaction, undone: Undone, facts: dict[str, Any]) -> list[Transaction]:
+    left = Returned(debit, -debit.amount - undone.amount, undone.amount)
+    return give_back(post, [left], metadata=_metadata(debit, facts), use=use_left_of(debit, undone))
 
 
 def _take_back(post: Posting, credits: Sequence[Transaction], facts: dict[str, Any]) -> list[Transaction]:

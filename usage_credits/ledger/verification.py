@@ -31,7 +31,7 @@ class Finding:
 def verify(
     *, wallet_id: int | None = None, wallets: WalletRange | None = None, using: str | None = None
 ) -> Iterator[Finding]:
-    """Yield every row that breaks INV-1 to INV-6, INV-8 or, as far as caps go, INV-9, of one wallet, some or all.
+    """Yield every row that breaks INV-1 to INV-6, INV-8 or, for caps and awards, INV-9, of one wallet, some or all.
 
     Reads only and takes no lock: each check is one statement and so sees one state of the database, also while
     others write. Goes through the wallets in key order, `WALLETS_AT_ONCE` at a time, so that memory stays flat.

@@ -251,6 +251,12 @@ class Migration(migrations.Migration):
                 ("claims", models.BigIntegerField(default=0, verbose_name="claims")),
                 ("cap_count", models.PositiveIntegerField(default=0, verbose_name="spending caps")),
                 (
+                    "last_award",
+                    models.BigIntegerField(
+                        help_text="What a pack or plan awarded last.", null=True, verbose_name="last award"
+                    ),
+                ),
+                (
                     "metadata",
                     usage_credits.models.fields.MetadataField(
                         blank=True, default=dict, verbose_name="metadata"
@@ -380,6 +386,27 @@ class Migration(migrations.Migration):
                 (
                     "operation",
                     usage_credits.models.fields.KeyField(max_length=255, null=True, verbose_name="operation"),
+                ),
+                (
+                    "model",
+                    usage_credits.models.fields.KeyField(max_length=255, null=True, verbose_name="model"),
+                ),
+                (
+                    "member",
+                    usage_credits.models.fields.KeyField(max_length=255, null=True, verbose_name="member"),
+                ),
+                ("tokens", models.BigIntegerField(null=True, verbose_name="tokens")),
+                (
+                    "provider_cost_nanos",
+                    models.BigIntegerField(
+                        help_text="In billionths of the currency's minor unit.",
+                        null=True,
+                        verbose_name="provider cost",
+                    ),
+                ),
+                (
+                    "provider_currency",
+                    models.CharField(max_length=3, null=True, verbose_name="provider currency"),
                 ),
                 (
                     "cash_amount",
@@ -970,6 +997,17 @@ class Migration(migrations.Migration):
                     _connector="OR",
                 ),
                 name="usage_credits_cash_with_currency",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="transaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("provider_cost_nanos__isnull", True), ("provider_currency__isnull", True)),
+                    models.Q(("provider_cost_nanos__isnull", False), ("provider_currency__isnull", False)),
+                    _connector="OR",
+                ),
+                name="usage_credits_provider_cost_with_currency",
             ),
         ),
         migrations.AddConstraint(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
@@ -13,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from usage_credits.dsl.categories import MAX_CATEGORY
+from usage_credits.dsl.token_prices import minor_units
 from usage_credits.models.append_only import AppendOnlyModel, AppendOnlyQuerySet
 from usage_credits.models.fields import KeyField, MetadataField
 from usage_credits.models.fulfillment import Fulfillment
@@ -77,6 +79,15 @@ class Transaction(TransactionVerbs, AppendOnlyModel):
     idempotency_key = KeyField(_("idempotency key"), max_length=255, null=True)
     attributed_to = KeyField(_("attributed to"), max_length=255, null=True)
     operation = KeyField(_("operation"), max_length=255, null=True)
+    model = KeyField(_("model"), max_length=255, null=True)
+    member = KeyField(_("member"), max_length=255, null=True)
+    tokens = models.BigIntegerField(_("tokens"), null=True)
+    provider_cost_nanos = models.BigIntegerField(
+        _("provider cost"), null=True, help_text=_("In billionths of the currency's minor unit.")
+    )
+    provider_currency = models.CharField(  # noqa: DJ001 - null says: no cost
+        _("provider currency"), max_length=3, null=True
+    )
     cash_amount = models.BigIntegerField(
         _("cash amount"), null=True, help_text=_("In the currency's minor unit.")
     )
@@ -116,6 +127,11 @@ class Transaction(TransactionVerbs, AppendOnlyModel):
                 | Q(cash_amount__isnull=False, cash_currency__isnull=False),
                 name="usage_credits_cash_with_currency",
             ),
+            models.CheckConstraint(
+                condition=Q(provider_cost_nanos__isnull=True, provider_currency__isnull=True)
+                | Q(provider_cost_nanos__isnull=False, provider_currency__isnull=False),
+                name="usage_credits_provider_cost_with_currency",
+            ),
             models.UniqueConstraint(
                 fields=["wallet", "idempotency_key"], name="usage_credits_one_effect_per_key"
             ),
@@ -146,6 +162,11 @@ class Transaction(TransactionVerbs, AppendOnlyModel):
         """Return the wallet's owner, None once it was detached."""
         owner: models.Model | None = self.wallet.owner
         return owner
+
+    @property
+    def provider_cost(self) -> Decimal | None:
+        """Return what the use cost the project, in the minor unit of `provider_currency` (cents); None if unknown."""
+        return None if self.provider_cost_nanos is None else minor_units(self.provider_cost_nanos)
 
     @property
     def is_expired(self) -> bool:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class Wallet(WalletVerbs, models.Model):
     """Credits of one asset that belong to one owner of any model.
 
-    `booked_balance`, `booked_held`, `debt`, `claims` and `cap_count` are projections: only the ledger writes them,
-    under the lock of this row. `booked_balance` still counts lots that expired since the last write; `balance` does
-    not.
+    `booked_balance`, `booked_held`, `debt`, `claims`, `cap_count` and `last_award` are projections: only the ledger
+    writes them, under the lock of this row. `booked_balance` still counts lots that expired since the last write;
+    `balance` does not.
     """
 
     owner_type = models.ForeignKey(ContentType, models.PROTECT, null=True, related_name="+", db_index=False)
@@ -34,10 +34,13 @@ class Wallet(WalletVerbs, models.Model):
     debt = models.BigIntegerField(_("debt"), default=0)
     claims = models.BigIntegerField(_("claims"), default=0)
     cap_count = models.PositiveIntegerField(_("spending caps"), default=0)
+    last_award = models.BigIntegerField(
+        _("last award"), null=True, help_text=_("What a pack or plan awarded last.")
+    )
     metadata = MetadataField(_("metadata"))
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
 
-    PROJECTIONS = frozenset({"booked_balance", "booked_held", "debt", "claims", "cap_count"})
+    PROJECTIONS = frozenset({"booked_balance", "booked_held", "debt", "claims", "cap_count", "last_award"})
 
     class Meta:
         verbose_name = _("wallet")

@@ -10,6 +10,7 @@ Lots and allocations are reached through transactions, whose index leads with th
 from __future__ import annotations
 
 from usage_credits.dsl.categories import (
+    AWARDS,
     CREDIT_PACK_PURCHASE,
     CREDIT_PACK_REFUND,
     EXPIRATION,
@@ -34,6 +35,7 @@ CATEGORIES = {
     "credit_pack_purchase": CREDIT_PACK_PURCHASE,
     "credit_pack_refund": CREDIT_PACK_REFUND,
     "subscription_refund": SUBSCRIPTION_REFUND,
+    **{category: category for category in AWARDS},
 }
 
 CHECKS: tuple[Check, ...] = (

@@ -32,6 +32,23 @@ ROW_CHECKS = (
         """,
     ),
     Check(
+        "INV-9",
+        "wallet",
+        "the last award was {1}, the wallet says {0}",
+        """
+        SELECT id, id, last_award, awarded FROM (
+            SELECT w.id, COALESCE(w.last_award, 0) AS last_award,
+                   COALESCE((SELECT t.amount FROM usage_credits_transaction t
+                             WHERE t.wallet_id = w.id AND t.amount > 0
+                               AND t.category IN (%(subscription_credits)s, %(subscription_trial)s,
+                                                  %(subscription_upgrade)s, %(credit_pack)s,
+                                                  %(credit_pack_purchase)s)
+                             ORDER BY t.id DESC LIMIT 1), 0) AS awarded
+            FROM usage_credits_wallet w WHERE w.id BETWEEN %(first)s AND %(last)s
+        ) wallets WHERE last_award <> awarded
+        """,
+    ),
+    Check(
         "INV-2",
         "transaction",
         "the balance before is {0}, the row before it left {1}",

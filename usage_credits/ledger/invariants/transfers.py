@@ -6,6 +6,7 @@ from usage_credits.ledger.invariants.check import Check
 
 TRANSFER_CHECKS = (
     # What a payment awarded may be less by then than what is left of one of its rows: fulfillments are checked apart.
+    # A debit is reversed as a whole, but for corrections of what was recorded: those have keys and may be of a part.
     Check(
         "INV-6",
         "transaction",
@@ -24,6 +25,8 @@ TRANSFER_CHECKS = (
                     JOIN usage_credits_transaction e ON e.id = a.debit_id
                     WHERE l.transaction_id = t.id AND e.category = %(expiration)s) AS expired,
                    (SELECT COUNT(*) FROM usage_credits_transaction r
+                    WHERE r.reverses_id = t.id AND r.idempotency_key IS NULL) AS whole,
+                   (SELECT COUNT(*) FROM usage_credits_transaction r
                     WHERE r.reverses_id = t.id AND r.wallet_id <> t.wallet_id) AS strays
             FROM usage_credits_transaction t
             JOIN (
@@ -34,7 +37,7 @@ TRANSFER_CHECKS = (
                 WHERE wallet_id BETWEEN %(first)s AND %(last)s AND reverses_id IS NOT NULL
             ) reversals ON reversals.reverses_id = t.id
         ) reversed WHERE strays > 0 OR category IN (%(expiration)s, %(reversal)s)
-                         OR (amount < 0 AND undone <> amount)
+                         OR (amount < 0 AND (undone < amount OR undone > 0 OR (whole > 0 AND undone <> amount)))
                          OR (amount > 0 AND (undone < 0 OR undone + claimed > amount))
                          OR (amount > 0 AND fulfillment_id IS NULL AND undone + claimed + expired < amount)
         """,
