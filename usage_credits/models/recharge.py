@@ -79,8 +79,8 @@ class RechargeQuerySet(models.QuerySet["Recharge"]):
 class Recharge(models.Model):
     """One attempt to charge a wallet's owner for a pack. Money in minor units.
 
-    `in_flight_of` is the wallet while it has not ended, and unique: there is one at most. `key` is what Stripe knows it
-    by: the idempotency key of its payment, and in the payment's metadata.
+    `in_flight_of` is the wallet while it has not ended, and unique: there is one at most. `key` is what Stripe knows
+    it by: the idempotency key of its payment, and in the payment's metadata.
     """
 
     wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="recharges", db_index=False)
