@@ -966,7 +966,9 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         condition=models.Q(
                             models.Q(
-                                ("in_flight_of", models.F("wallet")), ("state__in", ["started", "paid"])
+                                ("in_flight_of", models.F("wallet")),
+                                ("in_flight_of__isnull", False),
+                                ("state__in", ["started", "paid"]),
                             ),
                             models.Q(("in_flight_of__isnull", True), ("state__in", ["succeeded", "failed"])),
                             _connector="OR",

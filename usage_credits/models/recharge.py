@@ -123,7 +123,10 @@ class Recharge(models.Model):
                 condition=Q(credits__gt=0, amount__gt=0), name="usage_credits_recharge_positive"
             ),
             models.CheckConstraint(
-                condition=Q(state__in=["started", "paid"], in_flight_of=F("wallet"))
+                # Not null by name: a condition that is null is none.
+                condition=Q(
+                    state__in=["started", "paid"], in_flight_of__isnull=False, in_flight_of=F("wallet")
+                )
                 | Q(state__in=["succeeded", "failed"], in_flight_of__isnull=True),
                 name="usage_credits_recharge_in_flight",
             ),

@@ -73,9 +73,9 @@ PAYMENT_CHECKS = (
     Check(
         "INV-6",
         "recharge",
-        "it was paid by {0} and awarded {1} times by the fulfillment of {2}",
+        "it was paid by {0} and awarded {1} times, or by a fulfillment of another payment",
         """
-        SELECT wallet_id, id, payment, awards, source_id FROM (
+        SELECT wallet_id, id, payment, awards FROM (
             SELECT r.wallet_id, r.id, r.payment, f.source_id,
                    (SELECT COUNT(*) FROM usage_credits_transaction t
                     WHERE t.fulfillment_id = r.fulfillment_id AND t.category = %(credit_pack_purchase)s) AS awards
