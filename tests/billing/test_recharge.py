@@ -253,6 +253,18 @@ def test_award_by_the_webhook_though_the_answer_is_lost(fake: FakeStripe, payer:
     assert (made.state, made.error, payer.credits) == ("succeeded", "", 1_099)
 
 
+def test_find_what_was_paid_for_a_wallet_that_was_detached_since(fake: FakeStripe, payer: User) -> None:
+    wallet = payer.wallet()
+    with time_machine.travel(NOON, tick=False) as clock:
+        with fake.lost_answers(INTENTS):
+            recharged(payer)
+        detach_owner(payer)
+        clock.shift(10 * MINUTE)
+        made = recharge_if_due(Wallet.objects.get(pk=wallet.pk))
+    assert made
+    assert (made.state, len(charges(fake))) == ("paid", 1)
+
+
 @pytest.mark.parametrize("reached", [True, False])
 def test_never_send_a_key_again_that_stripe_has_forgotten(
     fake: FakeStripe, payer: User, reached: bool

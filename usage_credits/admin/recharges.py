@@ -45,8 +45,7 @@ class RechargeSettingAdmin(OwnedAdmin[RechargeSetting]):
     )
 
     def tables(self, request: HttpRequest, obj: RechargeSetting) -> list[Table | None]:
-        mine = {"wallet": obj.wallet_id}
-        return [self.table(request, _("Recharges"), Recharge, ATTEMPTS, **mine)]
+        return [self.table(request, _("Recharges"), Recharge, ATTEMPTS, wallet=obj.wallet_id)]
 
     def has_stop_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("usage_credits.change_rechargesetting")

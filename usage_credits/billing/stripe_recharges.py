@@ -39,7 +39,9 @@ def pay(recharge: Recharge) -> Answer:
     access = Access.default()
     if recharge.payment:
         return _look(recharge.payment.removeprefix("pi:"), access)
-    if timezone.now() - recharge.created_at >= KEY_LASTS:
+    may_be_sent = bool(recharge.payment_method)
+    is_forgotten = timezone.now() - recharge.created_at >= KEY_LASTS
+    if is_forgotten or (may_be_sent and recharge.wallet.owner is None):
         return _look_for(recharge, access)
     try:
         intent = stripe.PaymentIntent.create(
@@ -140,7 +142,7 @@ def _look(intent_id: str, access: Access) -> Answer:
 
 
 def _look_for(recharge: Recharge, access: Access) -> Answer:
-    """Look for a payment whose answer was lost so long ago that its idempotency key is forgotten."""
+    """Look for a payment whose answer was lost, where it cannot be asked for by its key any more."""
     if recharge.customer_id:
         since = int((recharge.created_at - datetime.timedelta(hours=1)).timestamp())
         try:

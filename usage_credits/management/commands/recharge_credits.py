@@ -35,7 +35,7 @@ class Command(BaseCommand):
         batch_size = arguments.batch_size(options)
         wallets = arguments.wallets(options)
         if not apps.is_installed("djstripe"):
-            raise CommandError('"djstripe" is not in INSTALLED_APPS.')
+            raise CommandError('This needs "djstripe" in INSTALLED_APPS.')
         waiting = count_due(wallets=wallets, using=using)
         if options["dry_run"]:
             self.stdout.write(f"Would try {counted(waiting, 'recharge')}.")
