@@ -6,17 +6,19 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
+import stripe
+import time_machine
 from django.db import connections
 
 from tests.app.models import User
 from tests.billing.recharging import INTENTS, charges, deliver, give_card
-from tests.concurrency.processes import run_in_threads
+from tests.concurrency.processes import run_in_threads, run_together
 from usage_credits import InsufficientCredits, recharge_if_due
 from usage_credits.billing import recharge
 from usage_credits.billing.recharge import Recharged, recharge_due
 from usage_credits.ledger.verification import verify
 from usage_credits.models import Fulfillment, Recharge, Wallet
-from usage_credits.testing import FakeStripe, receive_webhooks, use_fake_stripe
+from usage_credits.testing import FakeStripe, FakeStripeServer, receive_webhooks, use_fake_stripe
 
 pytestmark = [pytest.mark.concurrency, pytest.mark.django_db(transaction=True)]
 
@@ -64,6 +66,26 @@ def test_share_the_wallets_that_are_due(fake: FakeStripe, payer: User) -> None:
     assert len(charges(fake)) == 12
     deliver(fake)
     assert {user.credits for user in users} == {100}
+
+
+@pytest.mark.behaviour("TOK-09", "TOK-10")
+def test_charge_once_though_the_process_is_killed_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    user = User.objects.create(username="ada", email="ada@example.com")
+    with FakeStripeServer() as server:
+        monkeypatch.setattr(stripe, "api_base", server.url)
+        receive_webhooks()
+        give_card(server.fake, user)
+        user.set_recharge("hundred", threshold=50)
+        killed = "tests.concurrency.delivery:recharge_until_killed"
+        (outcome,) = run_together(killed, [(server.url, user.wallet().pk)])
+        assert isinstance(outcome, ChildProcessError)
+        made = Recharge.objects.get()
+        assert (made.state, made.payment, len(charges(server.fake))) == ("started", None, 1)
+        assert recharge_if_due(user.wallet()) is None
+        with time_machine.travel(made.created_at + recharge.LEASE, tick=False):
+            again = recharge_if_due(user.wallet())
+        assert again
+        assert (again.pk, again.state, len(charges(server.fake))) == (made.pk, "paid", 1)
 
 
 @pytest.mark.behaviour("TOK-09", "TOK-10", "TOK-11")
