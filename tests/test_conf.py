@@ -70,6 +70,8 @@ BAD_VALUES: dict[str, list[Any]] = {
     "DEFAULT_CURRENCY": ["", " ", "dollar", "us", None, 5],
     "ALLOW_NEGATIVE_BALANCE": ["yes", 1, None],
     "HOLD_TTL": [timedelta(0), 60, None, "1 hour"],
+    "RECHARGE_RETRY_AFTER": [timedelta(0), 60, None, "1 hour"],
+    "RECHARGE_MAX_FAILURES": [0, -1, True, 1.0, "5", None, 1_001],
     "ADDITIONAL_CATEGORIES": ["promo", None, {"promo"}, ["x" * 300]],
     "FORMATTER": ["tokens", "", 5, "my app.tokens", "a..b"],
     "OWNER_RESOLVER": ["resolver", 5],

@@ -16,6 +16,7 @@ from django.db import models, transaction
 
 import usage_credits
 from tests.app.models import Newcomer, Studio, User
+from tests.billing.recharging import give_card
 from tests.billing.shopping import RETURN, check_out
 from tests.factories import make_user, make_wallet, stored
 from tests.repository.public_calls import DJANGO, NEED_NONE, twins
@@ -29,8 +30,9 @@ from usage_credits import (
     start_grant,
     start_plan,
 )
-from usage_credits.models import Fulfillment, Hold, Lot, Transaction, Transfer, Wallet
+from usage_credits.models import Fulfillment, Hold, Lot, Recharge, Transaction, Transfer, Wallet
 from usage_credits.testing import FakeStripe, capture_events, receive_webhooks, use_fake_stripe
+from usage_credits.testing.fake_stripe.client import fake_in_use
 
 pytestmark = pytest.mark.django_db
 
@@ -134,6 +136,20 @@ def shopper() -> User:
     return User.objects.create(username=f"shopper {User.objects.count()}", email="ada@example.com")
 
 
+def rechargeable() -> User:
+    owner = shopper()
+    owner.set_recharge("starter", threshold=100)
+    return owner
+
+
+def with_card() -> User:
+    owner = rechargeable()
+    fake = fake_in_use()
+    assert fake
+    give_card(fake, owner)
+    return owner
+
+
 def sold_pack() -> Any:
     return find_credit_pack("starter")
 
@@ -157,6 +173,9 @@ ANSWERS: list[tuple[str, Make, Use]] = [
     ("HasWallet.record_usage", user, lambda owner, call: call("img", message="msg_1", mb=5)),
     ("HasWallet.spend_credits_on", user, lambda owner, call: call("img", mb=5, attributed_to="key_1")),
     ("HasWallet.hold_credits_for", user, lambda owner, call: call("img", mb=5, ttl=2 * HOUR)),
+    ("HasWallet.set_recharge", user, lambda owner, call: call("starter", threshold=100, max_per_day=1)),
+    ("HasWallet.stop_recharge", rechargeable, lambda owner, call: call()),
+    ("HasWallet.recharge_setting", rechargeable, lambda owner, call: call()),
     ("Wallet.credit", wallet, lambda wallet, call: call(20, metadata={"a": 1}, idempotency_key="k")),
     ("Wallet.debit", wallet, lambda wallet, call: call(20, attributed_to="key_1")),
     ("Wallet.debit_many", wallet, lambda wallet, call: call([20, {"amount": 90}], mode="each")),
@@ -207,6 +226,7 @@ OF_STRIPE: list[tuple[str, Make, Use]] = [
         lambda plan, call: call(shopper(), **RETURN).mode,
     ),
     ("settle_checkout", shopper, lambda owner, call: call(check_out(owner).id, owner)),
+    ("recharge_if_due", with_card, lambda owner, call: call(owner.wallet()).state),
     (
         "create_portal_session",
         shopper,
@@ -224,6 +244,7 @@ REFUSALS: list[tuple[str, Make, Use]] = [
     ("HasWallet.record_usage", user, lambda owner, call: call("img", message="", mb=5)),
     ("HasWallet.spend_credits_on", broke, lambda owner, call: call("report")),
     ("HasWallet.hold_credits_for", broke, lambda owner, call: call("report")),
+    ("HasWallet.set_recharge", user, lambda owner, call: call("gold", threshold=100)),
     ("Wallet.credit", wallet, lambda wallet, call: call(1.5)),
     ("Wallet.debit", wallet, lambda wallet, call: call(101)),
     ("Wallet.debit_many", wallet, lambda wallet, call: call([50, 51])),
@@ -336,6 +357,7 @@ IN_A_COROUTINE: dict[str, tuple[Make, Callable[[Any], Any]]] = {
     "Hold.left": (hold, lambda hold: hold.left),
     "Lot.pays_for": (lambda: Lot.objects.get(wallet=make_wallet(5)), lambda lot: lot.pays_for("img")),
     "Lot.spending_key": (lambda: Lot.objects.get(wallet=make_wallet(5)), lambda lot: lot.spending_key),
+    "Recharge.is_in_flight": (Recharge, lambda recharge: recharge.is_in_flight),
     "Transaction.description": (debit, lambda row: row.description),
     "Transaction.formatted_amount": (debit, lambda row: row.formatted_amount),
     "Transaction.formatted_balance_after": (debit, lambda row: row.formatted_balance_after),

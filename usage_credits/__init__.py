@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         stop_plan,
     )
     from usage_credits.billing.portal import acreate_portal_session, create_portal_session
+    from usage_credits.billing.recharge import arecharge_if_due, recharge_if_due
     from usage_credits.conf import find_credit_pack, find_subscription_plan
     from usage_credits.dsl.costs import credits
     from usage_credits.dsl.money import Money, cents, dollars, euros, pounds
@@ -66,6 +67,7 @@ _HOMES = {
         "stop_plan",
     ),
     "billing.portal": ("acreate_portal_session", "create_portal_session"),
+    "billing.recharge": ("arecharge_if_due", "recharge_if_due"),
     "conf": ("find_credit_pack", "find_subscription_plan"),
     "dsl.costs": ("credits",),
     "dsl.money": ("Money", "cents", "dollars", "euros", "pounds"),
@@ -122,6 +124,7 @@ __all__ = [
     "akeep_plan",
     "akey_spend",
     "aledger_stats",
+    "arecharge_if_due",
     "asettle_checkout",
     "astart_grant",
     "astart_plan",
@@ -142,6 +145,7 @@ __all__ = [
     "key_spend",
     "ledger_stats",
     "pounds",
+    "recharge_if_due",
     "requires_credits",
     "settle_checkout",
     "start_grant",

@@ -59,6 +59,8 @@ READERS: Final[Mapping[str, Callable[[object, str], Any]]] = {
     "TRANSFER_EXPIRATION_POLICY": values.read_transfer_policy,
     "TRANSFER_EXPIRATION_POLICIES": values.read_transfer_policies,
     "HOLD_TTL": values.read_duration,
+    "RECHARGE_RETRY_AFTER": values.read_duration,
+    "RECHARGE_MAX_FAILURES": values.read_count,
     "FORMATTER": values.read_hook,
     "OWNER_RESOLVER": values.read_hook,
     "CUSTOMER_ATTRIBUTES": values.read_hook,
@@ -102,6 +104,10 @@ class Settings:
     """The policies that a transfer may have."""
     hold_ttl: timedelta = timedelta(hours=1)
     """How long a hold stays open unless the call says otherwise."""
+    recharge_retry_after: timedelta = timedelta(hours=1)
+    """How long after a failed recharge the next one waits; twice as long after each further failure."""
+    recharge_max_failures: int = 5
+    """After how many failures in a row a wallet is not recharged any more."""
     formatter: Hook | None = None
     """Turns an amount into text, as given; `format_credits` applies it."""
     owner_resolver: Hook | None = None

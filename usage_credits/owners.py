@@ -7,10 +7,18 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.db import models, router, transaction
 
 from usage_credits import conf
 from usage_credits.billing.plans import check_startable, start_plan
+from usage_credits.billing.recharge_settings import (
+    MOST_A_DAY,
+    MOST_A_MONTH,
+    find_recharge_setting,
+    set_recharge,
+    stop_recharge,
+)
 from usage_credits.charging import SpendingBlock
 from usage_credits.dsl import categories
 from usage_credits.exceptions import WalletNotFound
@@ -21,7 +29,7 @@ from usage_credits.ledger.dry_runs import DryRun, dry_run, dry_run_without_walle
 from usage_credits.ledger.holds import post_hold
 from usage_credits.ledger.usage_records import check_message, record_use
 from usage_credits.ledger.wallets import owned_wallet
-from usage_credits.models import Hold, Transaction, Wallet
+from usage_credits.models import Hold, RechargeSetting, Transaction, Wallet
 from usage_credits.owner_wallets import OwnsWallets
 from usage_credits.spending import ChargeOptions, audited_entry, charge_entry, quote
 from usage_credits.twins import twin_method
@@ -195,6 +203,40 @@ class HasWallet(OwnsWallets):
         )
         return SpendingBlock(self._payer, quote(operation, params), ttl, options)
 
+    def set_recharge(
+        self,
+        pack: Any,
+        *,
+        threshold: int,
+        max_per_day: int = MOST_A_DAY,
+        max_per_month: int = MOST_A_MONTH,
+        payment_method: str | None = None,
+    ) -> RechargeSetting:
+        """Buy `pack` by itself when the balance is below `threshold`. See `billing.recharge_settings.set_recharge`."""
+        return set_recharge(
+            self,
+            pack,
+            threshold=threshold,
+            max_per_day=max_per_day,
+            max_per_month=max_per_month,
+            payment_method=payment_method,
+        )
+
+    def stop_recharge(self) -> RechargeSetting | None:
+        """Buy nothing by itself any more. See `usage_credits.billing.recharge_settings.stop_recharge`."""
+        return stop_recharge(self)
+
+    @property
+    def recharge_setting(self) -> RechargeSetting | None:
+        """Return what the default wallet is recharged by, also where that is off; None if it was never set."""
+        return find_recharge_setting(self)
+
+    async def arecharge_setting(self) -> RechargeSetting | None:
+        """Await `recharge_setting`, which is read in Django's thread."""
+        return await sync_to_async(lambda: self.recharge_setting)()
+
+    aset_recharge = twin_method(set_recharge)
+    astop_recharge = twin_method(stop_recharge)
     agive_credits = twin_method(give_credits)
     ahas_enough_credits_to = twin_method(has_enough_credits_to)
     aplan_spend_on = twin_method(plan_spend_on)

@@ -18,6 +18,8 @@ from usage_credits.models import (
     KeyAlias,
     Lot,
     PaymentNotice,
+    Recharge,
+    RechargeSetting,
     SpendingCap,
     Transaction,
     Transfer,
@@ -102,6 +104,27 @@ def make_key_alias(transaction: Transaction | None = None) -> KeyAlias:
     )
 
 
+def make_recharge_setting(wallet: Wallet | None = None) -> RechargeSetting:
+    setting: RechargeSetting = (wallet or make_wallet()).owner.set_recharge("starter", threshold=100)
+    return setting
+
+
+def make_recharge(wallet: Wallet | None = None) -> Recharge:
+    setting = make_recharge_setting(wallet)
+    fulfillment = make_fulfillment(setting.wallet)
+    return Recharge.objects.create(
+        wallet=setting.wallet,
+        key=f"recharge {next(_numbers)}",
+        state="succeeded",
+        pack_name="starter",
+        credits=1_000,
+        amount=4_900,
+        currency="usd",
+        payment=fulfillment.source_id,
+        fulfillment=fulfillment,
+    )
+
+
 def make_cap(wallet: Wallet | None = None) -> SpendingCap:
     return (wallet or make_wallet()).set_cap(f"member {next(_numbers)}", 50, every="day")
 
@@ -115,6 +138,8 @@ MAKERS: dict[type[models.Model], Callable[[], models.Model]] = {
     KeyAlias: make_key_alias,
     Lot: make_lot,
     PaymentNotice: make_notice,
+    Recharge: make_recharge,
+    RechargeSetting: make_recharge_setting,
     SpendingCap: make_cap,
     Transaction: make_transaction,
     Transfer: make_transfer,

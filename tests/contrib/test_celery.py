@@ -9,18 +9,27 @@ from typing import Any
 import pytest
 from celery.signals import task_prerun
 
+from tests.app.models import User
 from tests.billing.fulfilling import amounts_awarded, make_grant, make_subscription
+from tests.billing.recharging import charges, give_card
 from tests.contrib.project import app
 from tests.contrib.waiting import make_due, make_expired
-from tests.factories import amounts_of, make_wallet, stored
+from tests.factories import amounts_of, configured, make_user, make_wallet, stored
 from usage_credits import InvalidValue
-from usage_credits.contrib.celery import expire_credits, fulfill_credits, verify_credits
+from usage_credits.contrib.celery import (
+    expire_credits,
+    fulfill_credits,
+    recharge_credits,
+    recharge_when_due,
+    verify_credits,
+)
 from usage_credits.contrib.jobs import JobFailed
 from usage_credits.models import Wallet
+from usage_credits.testing import FakeStripe, capture_events, use_fake_stripe
 
 pytestmark = pytest.mark.django_db
 
-TASKS = [fulfill_credits, expire_credits, verify_credits]
+TASKS = [fulfill_credits, expire_credits, recharge_credits, verify_credits]
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +67,49 @@ def test_fulfill_credits_awards_what_the_command_would_award() -> None:
     done = fulfill_credits.delay(batch_size=2).get()
     assert done == {"awarded": 3, "credits": 210, "failed": 0, "tried": 3}
     assert [amounts_of(wallet) for wallet in wallets] == [[70]] * 3
+
+
+@pytest.fixture
+def fake(db: None) -> Iterator[FakeStripe]:
+    with use_fake_stripe(FakeStripe()) as fake:
+        yield fake
+
+
+def make_rechargeable(fake: FakeStripe, credits: int = 0) -> User:
+    owner = make_user(credits)
+    give_card(fake, owner)
+    owner.set_recharge("starter", threshold=50)
+    return owner
+
+
+def test_recharge_credits_charges_what_the_command_would_charge(fake: FakeStripe) -> None:
+    wallets = [make_rechargeable(fake).wallet() for _ in range(3)]
+    one = recharge_credits.delay(wallets=[wallets[0].pk, wallets[0].pk]).get()
+    assert one == {"paid": 1, "failed": 0, "processing": 0, "unanswered": 0}
+    assert recharge_credits.delay().get()["paid"] == 2
+    assert len(charges(fake)) == 3
+
+
+def test_recharge_credits_fails_where_stripe_does_not_answer(fake: FakeStripe) -> None:
+    make_rechargeable(fake)
+    with fake.outage():
+        outcome = recharge_credits.delay()
+    assert str(outcome.result) == "Recharges without an answer: 1. Paid: 0."
+
+
+def test_wallet_that_runs_low_is_recharged_at_once_by_a_callback(
+    fake: FakeStripe, begun: list[dict[str, Any]]
+) -> None:
+    owner, other = make_rechargeable(fake, 60), make_user(60)
+    fake.requests.clear()
+    with configured(CALLBACKS={"credits_deducted": recharge_when_due}):
+        for debit in (10, 1, 1):
+            with capture_events():
+                owner.wallet().debit(debit)
+                other.wallet().debit(20)
+    pk = owner.wallet().pk
+    assert begun == [{"wallets": [pk, pk], "database": "default"}]
+    assert len(charges(fake)) == 1
 
 
 def test_verify_credits_finds_a_used_ledger_sound() -> None:

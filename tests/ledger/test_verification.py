@@ -13,7 +13,7 @@ from tests.factories import add_lots, configured, days, make_wallet
 from usage_credits.ledger import verification
 from usage_credits.ledger.invariants import CHECKS
 from usage_credits.ledger.verification import Finding, verify
-from usage_credits.models import Debt, Fulfillment, Hold, KeyAlias, Lot, Transaction, Wallet
+from usage_credits.models import Debt, Fulfillment, Hold, KeyAlias, Lot, Recharge, Transaction, Wallet
 
 START = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 
@@ -35,6 +35,20 @@ def unguarded() -> Iterator[Callable[[str], None]]:
             yield cursor.execute
         finally:
             cursor.execute(on)
+
+
+def recharged(world: World, fulfillment: Fulfillment) -> Recharge:
+    return Recharge.objects.create(
+        wallet=world.wallet,
+        key="k",
+        state="succeeded",
+        pack_name="starter",
+        credits=50,
+        amount=4_900,
+        currency="usd",
+        payment="pi:0",
+        fulfillment=fulfillment,
+    )
 
 
 class World(NamedTuple):
@@ -526,6 +540,17 @@ FAULTS = {
                 "WHERE category = 'reversal' AND amount = 20"
             ),
         ),
+    ),
+    "recharge without its award": Fault(
+        "INV-6",
+        "recharge",
+        "or by a fulfillment of another payment",
+        lambda w: recharged(
+            w, Fulfillment.objects.create(wallet=w.wallet, source="stripe", source_id="pi:0")
+        ),
+    ),
+    "recharge awarded by another payment": Fault(
+        "INV-6", "recharge", "or by a fulfillment of another payment", lambda w: recharged(w, w.sold)
     ),
     "transfer reversed on one side": Fault(
         "INV-8",

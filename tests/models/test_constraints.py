@@ -17,6 +17,8 @@ from usage_credits.models import (
     KeyAlias,
     Lot,
     PaymentNotice,
+    Recharge,
+    RechargeSetting,
     SpendingCap,
     Transaction,
     Transfer,
@@ -254,3 +256,59 @@ def test_one_cap_of_a_key_stands_once_for_a_period_and_is_not_negative() -> None
         cap | {"attributed_to": "key "},
         cap | {"wallet": other},
     )
+
+
+def recharge_of(wallet: Wallet, **columns: Any) -> dict[str, Any]:
+    defaults = {
+        "wallet": wallet,
+        "in_flight_of": wallet,
+        "key": "key",
+        "pack_name": "starter",
+        "credits": 1_000,
+        "amount": 4_900,
+        "currency": "usd",
+    }
+    return defaults | columns
+
+
+@pytest.mark.behaviour("TOK-08", "TOK-09")
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"credits": 0},
+        {"amount": 0},
+        {"in_flight_of": None},
+        {"state": "paid", "in_flight_of": None},
+        {"state": "failed"},
+        {"state": "succeeded", "in_flight_of": None, "payment": "pi:1"},
+        {"state": "lost", "in_flight_of": None},
+    ],
+    ids=str,
+)
+def test_refuse_recharge_that_contradicts_itself(columns: dict[str, Any]) -> None:
+    wallet = make_wallet()
+    assert not refuses(Recharge, recharge_of(wallet))
+    assert refuses(Recharge, recharge_of(wallet, **columns))
+    assert refuses(Recharge, recharge_of(wallet, in_flight_of=make_wallet()))
+
+
+@pytest.mark.behaviour("TOK-09")
+def test_refuse_second_recharge_in_flight_or_of_one_payment() -> None:
+    wallet, other = make_wallet(), make_wallet()
+    assert refuses(Recharge, recharge_of(wallet), recharge_of(wallet, key="other"))
+    assert refuses(Recharge, recharge_of(wallet), recharge_of(other))
+    paid = {"payment": "pi:1"}
+    assert refuses(Recharge, recharge_of(wallet, **paid), recharge_of(other, key="other", **paid))
+    failed = {"state": "failed", "in_flight_of": None, "key": "other"}
+    assert not refuses(
+        Recharge, recharge_of(wallet), recharge_of(wallet, **failed), recharge_of(other, key="Key")
+    )
+
+
+@pytest.mark.parametrize("columns", [{"threshold": -1}, {"max_per_day": 0}, {"max_per_month": 0}], ids=str)
+def test_refuse_recharge_setting_without_bounds(columns: dict[str, Any]) -> None:
+    wallet = make_wallet()
+    terms = {"wallet": wallet, "pack_name": "starter", "threshold": 0, "max_per_day": 1, "max_per_month": 1}
+    assert not refuses(RechargeSetting, terms)
+    assert refuses(RechargeSetting, terms | columns)
+    assert refuses(RechargeSetting, terms, terms)

@@ -27,6 +27,7 @@ NEED_NONE = {
     "Hold.left": COLUMNS,
     "Lot.pays_for": COLUMNS,
     "Lot.spending_key": COLUMNS,
+    "Recharge.is_in_flight": COLUMNS,
     "Transaction.description": COLUMNS,
     "Transaction.formatted_amount": COLUMNS,
     "Transaction.formatted_balance_after": COLUMNS,

@@ -8,7 +8,7 @@ from djstripe.models import Event
 
 from tests.app.models import Team, User
 from tests.factories import configured, make_user
-from usage_credits import SubscriptionPlan, credits, find_credit_pack
+from usage_credits import SubscriptionPlan, credits, find_credit_pack, recharge_if_due
 from usage_credits.billing.stripe_events import EVENTS
 from usage_credits.testing import StripeWorld, use_stripe_world
 
@@ -174,3 +174,12 @@ def test_next_due_is_when_something_happens_by_itself(stripe_world: StripeWorld,
     assert stripe_world.fake.next_due() == due
     stripe_world.fake.cancel(subscription)
     assert stripe_world.fake.next_due() is None
+
+
+def test_recharge_a_wallet_by_the_example_of_the_how_to(stripe_world: StripeWorld, user: User) -> None:
+    stripe_world.fake.add_card(stripe_world.customer_of(user))
+    user.set_recharge("starter", threshold=100)
+    recharge_if_due(user.wallet())
+    assert user.credits == 0
+    stripe_world.deliver()
+    assert user.credits == 1_000

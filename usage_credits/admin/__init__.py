@@ -9,6 +9,7 @@ from usage_credits.admin.holds import HeldLotAdmin, HoldAdmin
 from usage_credits.admin.key_aliases import KeyAliasAdmin
 from usage_credits.admin.lots import AllocationAdmin, LotAdmin
 from usage_credits.admin.payment_notices import PaymentNoticeAdmin
+from usage_credits.admin.recharges import RechargeAdmin, RechargeSettingAdmin
 from usage_credits.admin.transactions import TransactionAdmin
 from usage_credits.admin.transfers import TransferAdmin
 from usage_credits.admin.wallets import WalletAdmin
@@ -22,6 +23,8 @@ __all__ = [
     "KeyAliasAdmin",
     "LotAdmin",
     "PaymentNoticeAdmin",
+    "RechargeAdmin",
+    "RechargeSettingAdmin",
     "SpendingCapAdmin",
     "TransactionAdmin",
     "TransferAdmin",

@@ -14,6 +14,7 @@ from django.db import IntegrityError, models, router, transaction
 from usage_credits import conf
 from usage_credits.billing import refunds
 from usage_credits.billing.notices import SOURCE, Unresolvable, record_report, resolve_notice
+from usage_credits.billing.recharge_results import RECHARGE_KEY, complete
 from usage_credits.billing.refunds import Look, Returned
 from usage_credits.billing.reports import OutdatedReport, find_fulfillment
 from usage_credits.dsl.categories import CREDIT_PACK_PURCHASE
@@ -208,6 +209,8 @@ def _award(purchase: Purchase, pack: CreditPack, wallet: Wallet) -> Fulfillment:
                 "price_cents": pack.price.amount,
             },
         )
+    if RECHARGE_KEY in purchase.metadata:
+        complete(purchase.metadata[RECHARGE_KEY], fulfillment)
     return fulfillment
 
 

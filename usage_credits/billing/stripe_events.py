@@ -18,9 +18,11 @@ from djstripe.settings import djstripe_settings
 from djstripe.signals import WEBHOOK_SIGNALS
 
 from usage_credits.billing.purchases import is_pack_purchase
+from usage_credits.billing.recharge_results import RECHARGE_KEY
 from usage_credits.billing.stripe_api import Access
 from usage_credits.billing.stripe_objects import Payload, metadata_of, sid, subscription_of
 from usage_credits.billing.stripe_purchases import settle_intent, settle_session
+from usage_credits.billing.stripe_recharges import settle_failure
 from usage_credits.billing.stripe_refunds import settle_refund
 from usage_credits.billing.stripe_subscriptions import settle_subscription
 
@@ -45,6 +47,13 @@ def receive_payment(sender: Any, event: Event, **kwargs: Any) -> None:
     )
     if intent_id and is_pack_purchase(metadata_of(payment)) and _counts(event):
         settle_intent(intent_id, Access.of(event))
+
+
+def receive_failure(sender: Any, event: Event, **kwargs: Any) -> None:
+    """End the recharge behind a payment intent that failed; the buyer of anything else was told by who sold it."""
+    payment = _subject(event)
+    if RECHARGE_KEY in metadata_of(payment) and _counts(event):
+        settle_failure(payment, Access.of(event))
 
 
 def receive_subscription(sender: Any, event: Event, **kwargs: Any) -> None:
@@ -93,6 +102,8 @@ RECEIVERS = {
     "invoice.paid": receive_invoice,
     "invoice.payment_failed": receive_invoice,
     "invoice.voided": receive_invoice,
+    "payment_intent.canceled": receive_failure,
+    "payment_intent.payment_failed": receive_failure,
     "payment_intent.succeeded": receive_payment,
     "refund.created": receive_refund,
     "refund.failed": receive_refund,
@@ -101,7 +112,7 @@ RECEIVERS = {
 
 EVENTS = (*RECEIVERS, "customer.deleted")
 """What an endpoint is enabled for: dj-stripe has to know of a deleted customer, so that another is created."""
-"""What is done at which event. A payment that failed was never awarded, so its events are not among them."""
+"""What is done at which event. A payment that failed was never awarded: its events only end a recharge."""
 
 
 def connect() -> None:

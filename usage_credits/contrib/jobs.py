@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connections, router
 
 from usage_credits.billing.fulfillment import Fulfilled, fulfill_due
+from usage_credits.billing.recharge import Recharged, is_due, recharge_due
 from usage_credits.exceptions import InvalidValue, UsageCreditsError
 from usage_credits.ledger.expiry import Expired, book_expired
 from usage_credits.ledger.verification import verify
@@ -43,6 +44,20 @@ def fulfill(wallets: WalletRange | None, using: str, *, batch_size: int) -> Figu
     if done.failed:
         raise JobFailed(f"Fulfillments that stay due: {done.failed}. Awards made: {done.awarded}.")
     return asdict(done)
+
+
+def recharge(wallets: WalletRange | None, using: str, *, batch_size: int) -> Figures:
+    """Recharge what is due and return what came of it; raises JobFailed where Stripe left some without an answer."""
+    done = sum(recharge_due(batch_size=batch_size, wallets=wallets, using=using), Recharged())
+    if done.unanswered:
+        raise JobFailed(f"Recharges without an answer: {done.unanswered}. Paid: {done.paid}.")
+    return asdict(done)
+
+
+def recharge_soon(send: Callable[..., object], wallet: Wallet | None) -> None:
+    """`send` the job for one wallet if a recharge of it is due, in one statement that asks."""
+    if wallet is not None and is_due(wallet):
+        send(wallets=[wallet.pk, wallet.pk], database=wallet._state.db)
 
 
 def prove(wallets: WalletRange | None, using: str) -> Figures:

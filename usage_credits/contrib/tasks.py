@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.tasks import task
 
 from usage_credits.contrib import jobs
+from usage_credits.signals import EventContext
 
 
 @task
@@ -51,6 +54,34 @@ def expire_credits(
         batch_size=batch_size,
         database=database,
     )
+
+
+@task
+def recharge_credits(
+    *,
+    wallets: list[int] | None = None,
+    shards: int = 1,
+    batch_size: int = 500,
+    database: str | None = None,
+) -> dict[str, int]:
+    """Ask about the recharges in flight and recharge what is due, of wallets `wallets[0]` to `wallets[1]`, or of all.
+
+    `shards` above 1 enqueues one task for each of so many ranges of their primary keys instead. Returns what came of
+    it, or {"ranges": …}. Raises JobFailed where Stripe left some without an answer; they are asked about again.
+    """
+    return jobs.run(
+        jobs.recharge,
+        recharge_credits.enqueue,
+        wallets=wallets,
+        shards=shards,
+        batch_size=batch_size,
+        database=database,
+    )
+
+
+def recharge_when_due(context: EventContext, **kwargs: Any) -> None:
+    """Enqueue `recharge_credits` for the wallet of an event if a recharge of it is due; name it in CALLBACKS."""
+    jobs.recharge_soon(recharge_credits.enqueue, context.wallet)
 
 
 @task

@@ -31,6 +31,8 @@ _DIGITS: Final = re.compile(r"[0-9]{1,19}")
 
 SHORTEST_GRACE: Final = timedelta(seconds=1)
 
+LARGEST_COUNT: Final = 1_000
+
 
 def read_flag(value: object, key: str) -> bool:
     """Return True or False."""
@@ -82,6 +84,13 @@ def read_duration(value: object, key: str) -> timedelta:
     """Return a duration of at least a second."""
     if not isinstance(value, timedelta) or value < timedelta(seconds=1):
         raise InvalidValue.of(key, value, "a timedelta of at least 1 second")
+    return value
+
+
+def read_count(value: object, key: str) -> int:
+    """Return a whole number from 1 up."""
+    if type(value) is not int or not 1 <= value <= LARGEST_COUNT:
+        raise InvalidValue.of(key, value, f"a whole number (int) from 1 to {LARGEST_COUNT}")
     return value
 
 

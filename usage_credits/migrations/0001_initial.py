@@ -867,6 +867,233 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.CreateModel(
+            name="Recharge",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("key", usage_credits.models.fields.KeyField(max_length=32, verbose_name="key")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("started", "started"),
+                            ("paid", "paid, waits for its credits"),
+                            ("succeeded", "succeeded"),
+                            ("failed", "failed"),
+                        ],
+                        default="started",
+                        max_length=20,
+                        verbose_name="state",
+                    ),
+                ),
+                ("pack_name", models.CharField(max_length=255, verbose_name="pack")),
+                (
+                    "as_sold",
+                    usage_credits.models.fields.MetadataField(
+                        blank=True, default=dict, verbose_name="as sold"
+                    ),
+                ),
+                ("credits", models.BigIntegerField(verbose_name="credits")),
+                (
+                    "amount",
+                    models.BigIntegerField(help_text="In the currency's minor unit.", verbose_name="amount"),
+                ),
+                ("currency", models.CharField(max_length=3, verbose_name="currency")),
+                (
+                    "customer_id",
+                    usage_credits.models.fields.KeyField(
+                        blank=True, max_length=255, verbose_name="customer id"
+                    ),
+                ),
+                (
+                    "payment_method",
+                    usage_credits.models.fields.KeyField(
+                        blank=True, max_length=255, verbose_name="payment method"
+                    ),
+                ),
+                (
+                    "payment",
+                    usage_credits.models.fields.KeyField(
+                        help_text="pi:<payment intent>, once it is known.",
+                        max_length=255,
+                        null=True,
+                        verbose_name="payment",
+                    ),
+                ),
+                ("reason", models.CharField(blank=True, max_length=100, verbose_name="reason")),
+                ("error", models.TextField(blank=True, verbose_name="error")),
+                ("attempts", models.PositiveIntegerField(default=1, verbose_name="attempts")),
+                (
+                    "next_attempt_at",
+                    models.DateTimeField(
+                        help_text="When Stripe is asked again; null: it has ended.",
+                        null=True,
+                        verbose_name="next attempt at",
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, verbose_name="created at"),
+                ),
+                ("ended_at", models.DateTimeField(null=True, verbose_name="ended at")),
+                (
+                    "fulfillment",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="recharge",
+                        to="usage_credits.fulfillment",
+                    ),
+                ),
+                (
+                    "in_flight_of",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="recharge_in_flight",
+                        to="usage_credits.wallet",
+                        verbose_name="in flight of",
+                    ),
+                ),
+                (
+                    "wallet",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="recharges",
+                        to="usage_credits.wallet",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "recharge",
+                "verbose_name_plural": "recharges",
+                "indexes": [
+                    models.Index(fields=["wallet", "created_at"], name="usage_credits_recharges"),
+                    models.Index(
+                        condition=models.Q(("next_attempt_at__isnull", False)),
+                        fields=["next_attempt_at", "id"],
+                        name="usage_credits_to_resume",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("key",), name="usage_credits_one_recharge_per_key"),
+                    models.UniqueConstraint(
+                        fields=("payment",), name="usage_credits_one_recharge_per_payment"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("amount__gt", 0), ("credits__gt", 0)),
+                        name="usage_credits_recharge_positive",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("in_flight_of", models.F("wallet")),
+                                ("in_flight_of__isnull", False),
+                                ("state__in", ["started", "paid"]),
+                            ),
+                            models.Q(("in_flight_of__isnull", True), ("state__in", ["succeeded", "failed"])),
+                            _connector="OR",
+                        ),
+                        name="usage_credits_recharge_in_flight",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("fulfillment__isnull", False),
+                                ("payment__isnull", False),
+                                ("state", "succeeded"),
+                            ),
+                            models.Q(
+                                ("fulfillment__isnull", True), ("state__in", ["started", "paid", "failed"])
+                            ),
+                            _connector="OR",
+                        ),
+                        name="usage_credits_recharge_awarded",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="RechargeSetting",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("pack_name", models.CharField(max_length=255, verbose_name="pack")),
+                (
+                    "as_sold",
+                    usage_credits.models.fields.MetadataField(
+                        blank=True,
+                        default=dict,
+                        help_text="The pack as it was when its owner agreed to buy it.",
+                        verbose_name="as sold",
+                    ),
+                ),
+                (
+                    "threshold",
+                    models.BigIntegerField(
+                        help_text="A balance below it is recharged, in credits.", verbose_name="threshold"
+                    ),
+                ),
+                ("max_per_day", models.PositiveIntegerField(verbose_name="most a day")),
+                ("max_per_month", models.PositiveIntegerField(verbose_name="most a month")),
+                (
+                    "payment_method",
+                    usage_credits.models.fields.KeyField(
+                        blank=True,
+                        help_text="Empty: the customer's default one.",
+                        max_length=255,
+                        verbose_name="payment method",
+                    ),
+                ),
+                ("is_enabled", models.BooleanField(default=True, verbose_name="is enabled")),
+                ("stop_reason", models.CharField(blank=True, max_length=100, verbose_name="stop reason")),
+                ("failures", models.PositiveIntegerField(default=0, verbose_name="failures in a row")),
+                ("paused_until", models.DateTimeField(null=True, verbose_name="paused until")),
+                (
+                    "told_at",
+                    models.DateTimeField(
+                        help_text="When the owner was told of these failures.",
+                        null=True,
+                        verbose_name="told at",
+                    ),
+                ),
+                ("set_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="set at")),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, verbose_name="created at"),
+                ),
+                (
+                    "wallet",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="recharge_setting",
+                        to="usage_credits.wallet",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "recharge setting",
+                "verbose_name_plural": "recharge settings",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("max_per_day__gte", 1), ("max_per_month__gte", 1), ("threshold__gte", 0)
+                        ),
+                        name="usage_credits_recharge_is_bounded",
+                    )
+                ],
+            },
+        ),
         migrations.AddConstraint(
             model_name="wallet",
             constraint=models.UniqueConstraint(

@@ -10,6 +10,7 @@ from usage_credits.models.hold import HeldLot, Hold
 from usage_credits.models.key_alias import KeyAlias
 from usage_credits.models.lot import Lot
 from usage_credits.models.payment_notice import NoticeReason, PaymentNotice
+from usage_credits.models.recharge import Recharge, RechargeSetting, RechargeState
 from usage_credits.models.transaction import Transaction
 from usage_credits.models.transfer import ExpirationPolicy, Transfer
 from usage_credits.models.wallet import Wallet
@@ -27,6 +28,9 @@ __all__ = [
     "Lot",
     "NoticeReason",
     "PaymentNotice",
+    "Recharge",
+    "RechargeSetting",
+    "RechargeState",
     "SpendingCap",
     "Transaction",
     "Transfer",

@@ -11,6 +11,7 @@ from typing import Any, Final
 from celery import shared_task
 
 from usage_credits.contrib import jobs
+from usage_credits.signals import EventContext
 
 _AFTER_THE_WORK: Final[dict[str, Any]] = {"acks_late": True, "reject_on_worker_lost": True}
 
@@ -59,6 +60,34 @@ def expire_credits(
         batch_size=batch_size,
         database=database,
     )
+
+
+@shared_task(name="usage_credits.recharge_credits", **_AFTER_THE_WORK)
+def recharge_credits(
+    *,
+    wallets: list[int] | None = None,
+    shards: int = 1,
+    batch_size: int = 500,
+    database: str | None = None,
+) -> dict[str, int]:
+    """Ask about the recharges in flight and recharge what is due, of wallets `wallets[0]` to `wallets[1]`, or of all.
+
+    `shards` above 1 sends one task for each of so many ranges of their primary keys instead. Returns what came of
+    it, or {"ranges": …}. Raises JobFailed where Stripe left some without an answer; they are asked about again.
+    """
+    return jobs.run(
+        jobs.recharge,
+        recharge_credits.delay,
+        wallets=wallets,
+        shards=shards,
+        batch_size=batch_size,
+        database=database,
+    )
+
+
+def recharge_when_due(context: EventContext, **kwargs: Any) -> None:
+    """Send `recharge_credits` for the wallet of an event if a recharge of it is due; name it in CALLBACKS."""
+    jobs.recharge_soon(recharge_credits.delay, context.wallet)
 
 
 @shared_task(name="usage_credits.verify_credits", **_AFTER_THE_WORK)

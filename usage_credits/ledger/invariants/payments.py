@@ -70,4 +70,18 @@ PAYMENT_CHECKS = (
                OR d.amount > r.amount)
         """,
     ),
+    Check(
+        "INV-6",
+        "recharge",
+        "it was paid by {0} and awarded {1} times, or by a fulfillment of another payment",
+        """
+        SELECT wallet_id, id, payment, awards FROM (
+            SELECT r.wallet_id, r.id, r.payment, f.source_id,
+                   (SELECT COUNT(*) FROM usage_credits_transaction t
+                    WHERE t.fulfillment_id = r.fulfillment_id AND t.category = %(credit_pack_purchase)s) AS awards
+            FROM usage_credits_recharge r LEFT JOIN usage_credits_fulfillment f ON f.id = r.fulfillment_id
+            WHERE r.wallet_id BETWEEN %(first)s AND %(last)s AND r.state = 'succeeded'
+        ) recharges WHERE awards <> 1 OR payment <> source_id
+        """,
+    ),
 )

@@ -5,15 +5,28 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from usage_credits.testing.fake_stripe import disputes, refunds
+from usage_credits.testing.fake_stripe import disputes, payments, refunds
+from usage_credits.testing.fake_stripe.errors import Refusal
 from usage_credits.testing.fake_stripe.store import Payload, Store, id_of
 
 
 class ChargeHands:
-    """The part of a fake that deals with refunds and disputes."""
+    """The part of a fake that deals with payments, refunds and disputes."""
 
     _store: Store
     _lock: threading.RLock
+
+    def settle_payment(self, intent: Any) -> Payload:
+        """Let the money of a payment intent arrive that is in processing, as one by a bank account is."""
+        with self._lock:
+            payments.succeed(self._store, self._processing(intent))
+            return self._store.get("payment_intent", id_of(intent))
+
+    def fail_payment(self, intent: Any) -> Payload:
+        """Let a payment bounce that is in processing."""
+        with self._lock:
+            payments.fail(self._store, self._processing(intent))
+            return self._store.get("payment_intent", id_of(intent))
 
     def refund(self, charge: Any, amount: int | None = None, *, pending: bool = False) -> Payload:
         """Give money of a charge back: `amount` in the currency's minor unit, or all that is left.
@@ -69,6 +82,12 @@ class ChargeHands:
     def close_dispute(self, dispute: Any) -> Payload:
         """Accept a dispute, which loses it, or let an inquiry end without one."""
         return self.lose_dispute(dispute)
+
+    def _processing(self, intent: Any) -> Payload:
+        payment = self._store.get("payment_intent", id_of(intent))
+        if payment["status"] != "processing":
+            raise Refusal(400, f"The payment is {payment['status']}.", code="payment_intent_unexpected_state")
+        return payment
 
     def _dispute(self, dispute: Any) -> Payload:
         return self._store.get("dispute", id_of(dispute))

@@ -16,10 +16,11 @@ class Refusal(Exception):
         code: str | None = None,
         param: str | None = None,
         kind: str = "invalid_request_error",
+        **more: Any,
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.error = {"type": kind, "message": message, "code": code, "param": param}
+        self.error = {"type": kind, "message": message, "code": code, "param": param, **more}
 
     @property
     def body(self) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class FakeStripe(SubscriptionHands, ChargeHands):
         self._lock = threading.RLock()
         self._answers: dict[str, tuple[Request, Answer]] = {}
         self._outages: list[tuple[str, int]] = []
+        self._losses: list[str] = []
         self._delivered: set[str] = set()
         self.account = objects.account(self._store)
 
@@ -71,12 +72,8 @@ class FakeStripe(SubscriptionHands, ChargeHands):
         key = {name.lower(): value for name, value in headers.items()}.get("idempotency-key")
         with self._lock:
             self.requests.append(request)
-            if key in self._answers:
-                return self._replay(*self._answers[key], request)
-            answer = self._answer(request)
-            if key is not None and answer.status < 500:
-                self._answers[key] = (request, answer)
-            return answer
+            answer = self._carry_out(request, key)
+        return self._lost() if any(map(path.startswith, self._losses)) else answer
 
     @contextmanager
     def outage(self, path: str = "/v1/", status: int = 503) -> Iterator[None]:
@@ -86,6 +83,15 @@ class FakeStripe(SubscriptionHands, ChargeHands):
             yield
         finally:
             self._outages.remove((path, status))
+
+    @contextmanager
+    def lost_answers(self, path: str = "/v1/") -> Iterator[None]:
+        """Carry out every request whose path begins with `path`, but let none of the answers arrive."""
+        self._losses.append(path)
+        try:
+            yield
+        finally:
+            self._losses.remove(path)
 
     def get(self, kind: str, one: Any) -> Payload:
         """Return the object of `kind` ("charge", "customer", …) itself: changing it changes the fake."""
@@ -218,6 +224,18 @@ class FakeStripe(SubscriptionHands, ChargeHands):
                 self._delivered.discard(event["id"])
             statuses.extend(answers)
         return statuses
+
+    def _carry_out(self, request: Request, key: str | None) -> Answer:
+        if key in self._answers:
+            return self._replay(*self._answers[key], request)
+        answer = self._answer(request)
+        if key is not None and answer.status < 500:
+            self._answers[key] = (request, answer)
+        return answer
+
+    def _lost(self) -> Answer:
+        refusal = Refusal(504, "The answer did not come in time.", kind="api_error")
+        return Answer(refusal.status, json.dumps(refusal.body), {"Stripe-Should-Retry": "false"})
 
     def _answer(self, request: Request) -> Answer:
         try:

@@ -73,8 +73,8 @@ class Store:
         self._seed = seed
         self._made = 0
         self._moment: int | None = None
-        self.declining: set[str] = set()
-        """The customers whose cards are declined."""
+        self.declining: dict[str, str] = {}
+        """The customers whose cards are declined, and why."""
         self._tables: dict[str, dict[str, Payload]] = {}
         self._hidden: dict[tuple[str, str], Payload] = {}
 

@@ -43,10 +43,12 @@ class SubscriptionHands:
     def add_card(self, customer: Any) -> Payload:
         """Give a customer a card that pays what no subscription's own does; return the payment method."""
         with self._lock:
-            owner = self._store.get("customer", id_of(customer))
-            made = objects.payment_method(self._store, owner["id"], "card", {})
-            owner["invoice_settings"]["default_payment_method"] = made["id"]
-            return made
+            return self._add_method(customer, "card")
+
+    def add_bank_account(self, customer: Any) -> Payload:
+        """Give a customer a bank account in a card's place: what it pays comes later, or bounces."""
+        with self._lock:
+            return self._add_method(customer, "us_bank_account")
 
     def remove_card(self, customer: Any) -> None:
         """Take every payment method from a customer and their subscriptions."""
@@ -57,13 +59,17 @@ class SubscriptionHands:
                 if subscription["customer"] == owner["id"]:
                     subscription["default_payment_method"] = None
 
-    def fail_card(self, customer: Any) -> None:
-        """Let the customer's payments by card be declined from now on."""
-        self._store.declining.add(id_of(customer))
+    def fail_card(self, customer: Any, decline_code: str = "generic_decline") -> None:
+        """Let the customer's payments by card be declined from now on.
+
+        `decline_code` is Stripe's, such as "insufficient_funds", or "authentication_required" for a bank that wants
+        to hear from the customer.
+        """
+        self._store.declining[id_of(customer)] = decline_code
 
     def mend_card(self, customer: Any) -> None:
         """Let the customer's payments by card succeed again; what failed waits for `retry`."""
-        self._store.declining.discard(id_of(customer))
+        self._store.declining.pop(id_of(customer), None)
 
     def subscribe(self, customer: Any, price: Any, *, quantity: int = 1, **params: Any) -> Payload:
         """Create a subscription without a checkout and return it; the customer gets a card, if they have none.
@@ -176,6 +182,12 @@ class SubscriptionHands:
         with self._lock:
             self._clock.advance_to(moment)
             renewals.catch_up(self._store)
+
+    def _add_method(self, customer: Any, kind: str) -> Payload:
+        owner = self._store.get("customer", id_of(customer))
+        made = objects.payment_method(self._store, owner["id"], kind, {})
+        owner["invoice_settings"]["default_payment_method"] = made["id"]
+        return made
 
     def _subscription(self, subscription: Any) -> Payload:
         return self._store.get("subscription", id_of(subscription))
