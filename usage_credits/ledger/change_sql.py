@@ -36,7 +36,7 @@ class Shape(NamedTuple):
 
 def shape_of(
     table: str,
-    columns: Sequence[tuple[Column, list[Any]]],
+    columns: Sequence[tuple[Column, Sequence[Any]]],
     keys: Sequence[int] | None,
     rows: int,
     connection: BaseDatabaseWrapper,
@@ -54,7 +54,7 @@ def shape_of(
 
 
 def _shape_of_arrays(
-    table: str, columns: Sequence[tuple[Column, list[Any]]], keys: Sequence[int] | None
+    table: str, columns: Sequence[tuple[Column, Sequence[Any]]], keys: Sequence[int] | None
 ) -> tuple[Shape, list[Any]]:
     """A column whose values are all the same goes as one; the others are joined by their places."""
     single: list[Any] = []

@@ -7,8 +7,10 @@ expression for each value, which takes longer than all the rest of a posting.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from django.db import connections, models
@@ -47,9 +49,13 @@ def store(changes: Iterable[Insert | Update], cursor: CursorWrapper) -> None:
 
 
 def _parts(change: Insert | Update, connection: BaseDatabaseWrapper) -> list[Insert | Update]:
-    size = dialects.MAX_PARAMETERS // (1 + len(_fields(type(change.rows[0]), connection)))
+    size = dialects.MAX_PARAMETERS // (1 + len(_table_of(change.rows[0], connection).fields))
     batches = [change.rows[start : start + size] for start in range(0, len(change.rows), size)]
     return [Insert(rows) if isinstance(change, Insert) else Update(rows, change.names) for rows in batches]
+
+
+Prepare = Callable[[Any, BaseDatabaseWrapper], Any]
+"""What makes the database's value of an instance's one."""
 
 
 class _Field(NamedTuple):
@@ -57,7 +63,15 @@ class _Field(NamedTuple):
     name: str
     is_relation: bool
     column: Column
-    prepare: Callable[[Any, BaseDatabaseWrapper], Any] | None
+    prepare: Prepare | None
+
+
+class _Table(NamedTuple):
+    name: str
+    fields: dict[str, _Field]
+    """By name, all but the primary key."""
+    values_of: Callable[[dict[str, Any]], tuple[Any, ...]]
+    """Gets an instance's attributes, and returns those of the fields."""
 
 
 class _Statement:
@@ -76,42 +90,44 @@ class _Statement:
         shapes: list[Shape] = []
         parameters: list[Any] = []
         for number, change in enumerate(self._changes):
+            table = _table_of(change.rows[0], self._connection)
             if isinstance(change, Insert):
-                columns, keys = self._inserted(number, change.rows), None
+                columns, keys = self._inserted(table, number, change.rows), None
             else:
-                columns, keys = self._updated(change), [row.pk for row in change.rows]
-            table = change.rows[0]._meta.db_table
-            shape, values = shape_of(table, columns, keys, len(change.rows), self._connection)
+                columns, keys = self._updated(table, change), [row.pk for row in change.rows]
+            shape, values = shape_of(table.name, columns, keys, len(change.rows), self._connection)
             shapes.append(shape)
             parameters += values
         self._cursor.execute(sql_of(tuple(shapes), self._connection), parameters)
-        if any(shape.is_insert for shape in shapes):
+        if self._places:
             self._take_keys(self._cursor.fetchall())
 
-    def _updated(self, change: Update) -> list[tuple[Column, list[Any]]]:
+    def _updated(self, table: _Table, change: Update) -> list[tuple[Column, Sequence[Any]]]:
         stored = [vars(row) for row in change.rows]
-        return [
-            (field.column, self._prepared(field, [row[field.attname] for row in stored]))
-            for field in _fields(type(change.rows[0]), self._connection)
-            if field.name in change.names
-        ]
+        fields = [table.fields[name] for name in change.names]
+        return [(one.column, self._prepared(one, [row[one.attname] for row in stored])) for one in fields]
 
-    def _inserted(self, number: int, rows: Sequence[models.Model]) -> list[tuple[Column, list[Any]]]:
+    def _inserted(
+        self, table: _Table, number: int, rows: Sequence[models.Model]
+    ) -> list[tuple[Column, Sequence[Any]]]:
         """Return the columns that any row has a value for; the others are left out, and so NULL."""
-        found = []
-        stored = [vars(row) for row in rows]
-        for field in _fields(type(rows[0]), self._connection):
-            if len(stored) == 1 and stored[0][field.attname] is None and not field.is_relation:
-                continue  # as most columns of a single row, soonest
-            column, values = field.column, [row[field.attname] for row in stored]
-            if field.is_relation and None in values:
-                column = self._refer(rows, field, values)
-            if values.count(None) < len(values):
-                found.append((column, self._prepared(field, values)))
+        found: list[tuple[Column, Sequence[Any]]] = []
+        values: Sequence[Any]
+        by_field = zip(*[table.values_of(vars(row)) for row in rows], strict=True)
+        for field, values in zip(table.fields.values(), by_field, strict=True):
+            column = field.column
+            if None in values:
+                if field.is_relation:
+                    column, values = self._refer(rows, field, list(values))
+                if values.count(None) == len(values):
+                    continue
+            found.append((column, self._prepared(field, values)))
         self._places.update({id(row): (number, place) for place, row in enumerate(rows, start=1)})
         return found
 
-    def _refer(self, rows: Sequence[models.Model], field: _Field, values: list[Any]) -> Column:
+    def _refer(
+        self, rows: Sequence[models.Model], field: _Field, values: list[Any]
+    ) -> tuple[Column, list[Any]]:
         """Fill in the keys of related rows; one that the statement itself inserts is given by its negative place."""
         change = None
         for index, row in enumerate(rows):
@@ -121,33 +137,34 @@ class _Statement:
                 if key is None:
                     change, place = self._places[id(related)]
                     values[index] = -place
-        return field.column if change is None else field.column._replace(refers_to=change)
+        return field.column if change is None else field.column._replace(refers_to=change), values
 
-    def _prepared(self, field: _Field, values: list[Any]) -> list[Any]:
+    def _prepared(self, field: _Field, values: Sequence[Any]) -> Sequence[Any]:
         prepare = field.prepare
         return values if prepare is None else [prepare(value, self._connection) for value in values]
 
     def _take_keys(self, found: Iterable[tuple[int, int]]) -> None:
-        keys: dict[int, list[int]] = {number: [] for number in range(len(self._changes))}
+        keys: defaultdict[int, list[int]] = defaultdict(list)
         for number, key in found:
             keys[number].append(key)
+        using = self._connection.alias
         for number, change in enumerate(self._changes):
             if isinstance(change, Insert):
                 for row, key in zip(change.rows, sorted(keys[number]), strict=True):
-                    mark_stored(row, key, self._connection.alias)
+                    mark_stored(row, key, using)
         for row, field in self._referring:
-            setattr(row, field.attname, row._state.fields_cache[field.name].pk)
+            vars(row)[field.attname] = row._state.fields_cache[field.name].pk
 
 
-def _fields(model: type[models.Model], connection: BaseDatabaseWrapper) -> list[_Field]:
-    return _fields_on(model, connection.alias)
+def _table_of(row: models.Model, connection: BaseDatabaseWrapper) -> _Table:
+    return _table(type(row), connection.alias)
 
 
 @lru_cache
-def _fields_on(model: type[models.Model], using: str) -> list[_Field]:
+def _table(model: type[models.Model], using: str) -> _Table:
     connection = connections[using]
-    return [
-        _Field(
+    fields = {
+        field.name: _Field(
             field.attname,
             field.name,
             field.is_relation,
@@ -156,4 +173,6 @@ def _fields_on(model: type[models.Model], using: str) -> list[_Field]:
         )
         for field in model._meta.local_concrete_fields
         if not field.primary_key
-    ]
+    }
+    values_of = itemgetter(*(field.attname for field in fields.values()))
+    return _Table(model._meta.db_table, fields, values_of)

@@ -17,7 +17,7 @@ from django.db.models import Expression
 from django.db.models.sql.compiler import SQLCompiler
 
 from usage_credits.ledger import instances
-from usage_credits.ledger.dialects import Conversion, conversion, read_moments_quickly
+from usage_credits.ledger.dialects import Conversion, conversion, preparation, read_moments_quickly
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -40,7 +40,8 @@ MOST_REMEMBERED = 16
 
 class _Plan(NamedTuple):
     sql: str
-    parameters: tuple[Any, ...]
+    parameters: Sequence[tuple[int | None, Any]]
+    """The place of a value among those given, and what prepares it, if anything; or None and a value of its own."""
     model: type[models.Model]
     columns: list[str]
     """What the values of a row are: first the model's columns, then annotations."""
@@ -94,7 +95,13 @@ def _plan_of(rows: models.QuerySet[Any]) -> _Plan:
     columns += compiler.annotation_col_map or ()
     found = compiler.get_converters(selected)
     converters = [(place, conversion(calls, column)) for place, (calls, column) in found.items()]
-    return _Plan(sql, tuple(parameters), rows.model, columns, converters)
+    filled = [
+        (one.index, preparation(one.output_field, compiler.connection))
+        if isinstance(one, Slot)
+        else (None, one)
+        for one in parameters
+    ]
+    return _Plan(sql, filled, rows.model, columns, converters)
 
 
 def _read(plan: _Plan, cursor: CursorWrapper, values: Sequence[Any]) -> list[Any]:
@@ -105,18 +112,15 @@ def _read(plan: _Plan, cursor: CursorWrapper, values: Sequence[Any]) -> list[Any
 def _values(plan: _Plan, cursor: CursorWrapper, values: Sequence[Any]) -> list[Sequence[Any]]:
     connection = cursor.db
     parameters = [
-        one.output_field.get_db_prep_value(values[one.index], connection) if isinstance(one, Slot) else one
-        for one in plan.parameters
+        one if index is None else values[index] if one is None else one(values[index], connection)
+        for index, one in plan.parameters
     ]
     read_moments_quickly(cursor)
     cursor.execute(plan.sql, parameters)
-    found = cursor.fetchall()
-    return [_converted(row, plan, connection) for row in found] if plan.converters else found
-
-
-def _converted(row: Sequence[Any], plan: _Plan, connection: BaseDatabaseWrapper) -> Sequence[Any]:
-    values = list(row)
+    found: list[Sequence[Any]] = cursor.fetchall()
     for place, convert in plan.converters:
-        if values[place] is not None:
-            values[place] = convert(values[place], connection)
-    return values
+        for number, row in enumerate(found):
+            if row[place] is not None:
+                found[number] = converted = list(row)
+                converted[place] = convert(row[place], connection)
+    return found

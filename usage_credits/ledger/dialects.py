@@ -23,6 +23,8 @@ from usage_credits.models.fields import KeyField, MetadataField
 
 PLAIN = frozenset(
     {
+        models.AutoField,
+        models.BigAutoField,
         models.BigIntegerField,
         models.SmallIntegerField,
         models.PositiveIntegerField,

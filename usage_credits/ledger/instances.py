@@ -41,9 +41,10 @@ def new(model: type[Row], /, **values: Any) -> Row:
 def read(model: type[Row], columns: Sequence[str], values: Iterable[Any], using: str) -> Row:
     """Return an instance that was read from the database `using`."""
     instance = model.__new__(model)
-    row = vars(instance)
-    row["_state"] = state = ModelState()
+    state = ModelState()
     state.adding, state.db = False, using
+    row = vars(instance)
+    row["_state"] = state
     row.update(zip(columns, values, strict=True))
     return instance
 
@@ -51,8 +52,8 @@ def read(model: type[Row], columns: Sequence[str], values: Iterable[Any], using:
 def mark_stored(row: models.Model, key: int, using: str) -> None:
     """Let an instance be the row that was inserted into the database `using` under `key`."""
     vars(row)[row._meta.pk.attname] = key
-    row._state.adding = False
-    row._state.db = using
+    state = row._state
+    state.adding, state.db = False, using
 
 
 @lru_cache
