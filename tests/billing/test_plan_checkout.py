@@ -185,7 +185,7 @@ def test_refuse_other_providers(fake: FakeStripe, user: User, provider: Any) -> 
     assert check_out_plan(user, provider="stripe").url
 
 
-@pytest.mark.behaviour("PLN-17")
+@pytest.mark.behaviour("PLN-17", "TOK-19")
 def test_refuse_archived_plan_and_go_on_for_those_who_have_it(
     fake: FakeStripe, user: User, settings: Any
 ) -> None:
@@ -199,9 +199,11 @@ def test_refuse_archived_plan_and_go_on_for_those_who_have_it(
         "pro", stripe_price=sold.stripe_price, gives=sold.gives, unused_credits="rollover", archived=True
     )
     offer(settings, archived)
+    asked = len(fake.requests)
     with pytest.raises(InvalidValue, match="'pro' is archived") as refusal:
         check_out_plan(user)
     assert refusal.value.field == "plan"
+    assert len(fake.requests) == asked
     with stripe_at(fake, datetime(2026, 2, 1, 2, tzinfo=UTC)):
         fake.catch_up()
         fake.deliver_pending()

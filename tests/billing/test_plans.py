@@ -232,6 +232,7 @@ def test_stop_lets_credits_expire_as_the_plan_says(
     assert list(verify()) == []
 
 
+@pytest.mark.behaviour("TOK-21")
 def test_stop_where_nothing_runs_does_nothing(clock: time_machine.Traveller) -> None:
     user, studio = make_user(), StudioFactory.create()
     assert stop_plan(user, "free") is None

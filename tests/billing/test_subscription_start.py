@@ -159,7 +159,7 @@ def test_award_nothing_at_first_sight_unless_active(notices: Notices, user: User
 
 
 @in_every_shape
-@pytest.mark.behaviour("SUB-08")
+@pytest.mark.behaviour("SUB-08", "TOK-20")
 def test_award_once_when_the_first_payment_succeeds(notices: Notices, user: User) -> None:
     fake = notices.fake
     with stripe_at(fake) as clock:

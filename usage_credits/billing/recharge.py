@@ -106,7 +106,7 @@ def count_due(*, wallets: WalletRange | None = None, using: str | None = None) -
 
 
 def recharge_due(
-    *, batch_size: int = 500, wallets: WalletRange | None = None, using: str | None = None
+    *, batch_size: int = 1_000, wallets: WalletRange | None = None, using: str | None = None
 ) -> Iterator[Recharged]:
     """Ask about what is in flight, then recharge what is due, wallet by wallet; yield what each batch came to.
 

@@ -61,7 +61,7 @@ def recharge_credits(
     *,
     wallets: list[int] | None = None,
     shards: int = 1,
-    batch_size: int = 500,
+    batch_size: int = 1_000,
     database: str | None = None,
 ) -> dict[str, int]:
     """Ask about the recharges in flight and recharge what is due, of wallets `wallets[0]` to `wallets[1]`, or of all.
