@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, TypedDict, Unpack
 
 from django.utils import timezone
@@ -12,8 +11,8 @@ from usage_credits import conf
 from usage_credits.dsl.categories import OPERATION_CHARGE
 from usage_credits.dsl.operations import Operation, Quote
 from usage_credits.exceptions import InvalidOperation
-from usage_credits.ledger.debits import debit_entry
 from usage_credits.ledger.entries import DebitEntry
+from usage_credits.ledger.keys import check_key
 from usage_credits.ledger.uses import use_of
 from usage_credits.values import check_metadata
 from usage_credits.version import __version__
@@ -64,13 +63,14 @@ def audited_entry(quoted: Quote, **options: Unpack[ChargeOptions]) -> DebitEntry
     """
     caller = check_metadata(options.get("metadata"))
     audit = quoted.audit(executed_at=timezone.now(), version=__version__)
-    entry = debit_entry(
-        quoted.price or 1,
+    metadata = {**audit, "metadata": {**audit["metadata"], **caller}}
+    return DebitEntry(
+        amount=quoted.price or 1,
         category=OPERATION_CHARGE,
-        metadata={**audit, "metadata": {**audit["metadata"], **caller}},
-        idempotency_key=options.get("idempotency_key"),
-        attributed_to=options.get("attributed_to"),
+        # JSON can hold an audit as it is made; with what the caller gave it may nest too deep.
+        metadata=check_metadata(metadata) if caller else metadata,
+        idempotency_key=check_key(options.get("idempotency_key")),
+        attributed_to=check_key(options.get("attributed_to"), "attributed_to"),
         operation=quoted.operation.name,
+        use=use_of(quoted, audit),
     )
-    use = use_of(quoted, audit)
-    return entry if use is None else replace(entry, use=use)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, TypeVar, cast
 
-from django.contrib.contenttypes.models import ContentType
+from django.contrib.contenttypes.models import ContentType, ContentTypeManager
 from django.db import connections, models, router, transaction
 from django.db.models import BigIntegerField, CharField, F, OuterRef, Subquery, Value
 from django.db.models.functions import Cast, Coalesce, Greatest
@@ -51,7 +52,13 @@ def asset_of(owner: models.Model | type[models.Model], asset: str | None = None)
 
 def owner_type(model: type[models.Model], using: str | None = None) -> ContentType:
     """Return the content type that wallets of `model`'s instances carry."""
-    return ContentType.objects.db_manager(using).get_for_model(_root_of(model))
+    return _types(using).get_for_model(_root_of(model))
+
+
+@lru_cache
+def _types(using: str | None) -> ContentTypeManager:
+    # Kept, as a manager is copied for each database that is named; it shares what types Django remembers.
+    return ContentType.objects.db_manager(using)
 
 
 def owner_type_key(model: type[models.Model]) -> models.Subquery:
@@ -61,6 +68,7 @@ def owner_type_key(model: type[models.Model]) -> models.Subquery:
     return models.Subquery(types.values("pk"))
 
 
+@lru_cache
 def _root_of(model: type[models.Model]) -> type[models.Model]:
     """Return the model that has the wallets of `model`'s instances.
 
