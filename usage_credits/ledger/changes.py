@@ -104,8 +104,14 @@ class _Statement:
 
     def _updated(self, table: _Table, change: Update) -> list[tuple[Column, Sequence[Any]]]:
         stored = [vars(row) for row in change.rows]
-        fields = [table.fields[name] for name in change.names]
-        return [(one.column, self._prepared(one, [row[one.attname] for row in stored])) for one in fields]
+        found: list[tuple[Column, Sequence[Any]]] = []
+        for name in change.names:
+            attname, _name, _is_relation, column, prepare = table.fields[name]
+            values = [row[attname] for row in stored]
+            if prepare is not None:
+                values = [prepare(value, self._connection) for value in values]
+            found.append((column, values))
+        return found
 
     def _inserted(
         self, table: _Table, number: int, rows: Sequence[models.Model]
@@ -114,14 +120,17 @@ class _Statement:
         found: list[tuple[Column, Sequence[Any]]] = []
         values: Sequence[Any]
         by_field = zip(*[table.values_of(vars(row)) for row in rows], strict=True)
+        none = (None,) * len(rows)
+        related = {name for row in rows for name in row._state.fields_cache}
         for field, values in zip(table.fields.values(), by_field, strict=True):
-            column = field.column
-            if None in values:
-                if field.is_relation:
-                    column, values = self._refer(rows, field, list(values))
-                if values.count(None) == len(values):
-                    continue
-            found.append((column, self._prepared(field, values)))
+            if values == none and field.name not in related:
+                continue
+            column, prepare = field.column, field.prepare
+            if field.is_relation and None in values:
+                column, values = self._refer(rows, field, list(values))
+            if prepare is not None:
+                values = [prepare(value, self._connection) for value in values]
+            found.append((column, values))
         self._places.update({id(row): (number, place) for place, row in enumerate(rows, start=1)})
         return found
 
@@ -138,10 +147,6 @@ class _Statement:
                     change, place = self._places[id(related)]
                     values[index] = -place
         return field.column if change is None else field.column._replace(refers_to=change), values
-
-    def _prepared(self, field: _Field, values: Sequence[Any]) -> Sequence[Any]:
-        prepare = field.prepare
-        return values if prepare is None else [prepare(value, self._connection) for value in values]
 
     def _take_keys(self, found: Iterable[tuple[int, int]]) -> None:
         keys: defaultdict[int, list[int]] = defaultdict(list)
