@@ -117,7 +117,7 @@ def _values(plan: _Plan, cursor: CursorWrapper, values: Sequence[Any]) -> list[S
     ]
     read_moments_quickly(cursor)
     cursor.execute(plan.sql, parameters)
-    found: list[Sequence[Any]] = cursor.fetchall()
+    found: list[Sequence[Any]] = list(cursor.fetchall())  # MariaDB's is a tuple
     for place, convert in plan.converters:
         for number, row in enumerate(found):
             if row[place] is not None:
