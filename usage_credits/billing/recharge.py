@@ -26,8 +26,9 @@ from usage_credits.billing.recharge_results import (
     take_in,
     was_refunded,
 )
-from usage_credits.billing.recharge_settings import is_as_agreed, windows_at
+from usage_credits.billing.recharge_settings import PERIOD_OF, is_as_agreed
 from usage_credits.ledger.balances import signed_balance
+from usage_credits.ledger.capped import window_after, window_at
 from usage_credits.ledger.journal import lock_all
 from usage_credits.ledger.posting import Posting
 from usage_credits.ledger.wallet_ranges import WalletRange, of_wallets
@@ -252,11 +253,11 @@ def _capped_until(post: Posting, setting: RechargeSetting) -> datetime.datetime 
     """Return when the caps leave room again, None where they do now. What was not charged does not count."""
     recharges = Recharge.objects.using(post.wallet._state.db).filter(wallet=post.wallet)
     charged = recharges.exclude(state=RechargeState.FAILED)
-    ends = [
-        end
-        for cap, (begin, end) in windows_at(post.now).items()
-        if charged.filter(created_at__gte=begin, created_at__lt=end).count() >= getattr(setting, cap)
-    ]
+    ends = []
+    for cap, every in PERIOD_OF.items():
+        begin, end = window_at(every, post.now), window_after(every, post.now)
+        if charged.filter(created_at__gte=begin, created_at__lt=end).count() >= getattr(setting, cap):
+            ends.append(end)
     return max(ends, default=None)
 
 

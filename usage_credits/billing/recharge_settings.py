@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any, Final
 
 from django.db import models, router
@@ -21,6 +20,9 @@ MOST_A_DAY: Final = 3
 MOST_A_MONTH: Final = 30
 LARGEST_CAP: Final = 2**31 - 1
 """The largest number that a 32-bit column holds."""
+
+PERIOD_OF: Final = {"max_per_day": "day", "max_per_month": "month"}
+"""What each cap is for, in UTC."""
 
 STOPPED: Final = "stopped"
 """The reason of a stop that somebody asked for."""
@@ -100,17 +102,6 @@ def is_as_agreed(setting: RechargeSetting) -> bool:
     """Tell whether the pack is in CREDIT_PACKS with the figures that the owner agreed to."""
     pack = conf.find_credit_pack(setting.pack_name)
     return pack is not None and pack.base_metadata() == setting.as_sold
-
-
-def windows_at(moment: datetime.datetime) -> dict[str, tuple[datetime.datetime, datetime.datetime]]:
-    """Return the beginning and the end of the day and of the month of UTC that `moment` is in, by their caps."""
-    day = moment.astimezone(datetime.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    month = day.replace(day=1)
-    next_month = (month + datetime.timedelta(days=31)).replace(day=1)
-    return {
-        "max_per_day": (day, day + datetime.timedelta(days=1)),
-        "max_per_month": (month, next_month),
-    }
 
 
 def _find_pack(pack: object) -> CreditPack:

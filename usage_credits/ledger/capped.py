@@ -39,9 +39,14 @@ def window_at(every: str, moment: datetime.datetime) -> datetime.datetime:
     return Grid(ANCHOR, Period.parse(every)).last_until(moment) or ANCHOR
 
 
+def window_after(every: str, moment: datetime.datetime) -> datetime.datetime:
+    """Return when the window ends that `moment` is in, and the next one begins."""
+    return Grid(ANCHOR, Period.parse(every)).first_after(moment)
+
+
 def next_window(cap: SpendingCap) -> datetime.datetime:
     """Return when the cap's window ends and the next one begins."""
-    return Grid(ANCHOR, Period.parse(cap.every)).first_after(cap.window_start)
+    return window_after(cap.every, cap.window_start)
 
 
 def left_of(cap: SpendingCap) -> int:
