@@ -87,7 +87,8 @@ def lock_all(
     if not pks:
         return {}
     with connections[using].cursor() as cursor:
-        find_by_index(cursor)
+        if len(pks) > 1:
+            find_by_index(cursor)
         wallets = reads.lock_wallets(pks, cursor, skip_locked=skip_locked)
         now = timezone.now()
         lots = reads.lots_of_all(wallets, now, cursor, takes=takes)
