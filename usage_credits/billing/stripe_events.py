@@ -109,10 +109,10 @@ RECEIVERS = {
     "refund.failed": receive_refund,
     "refund.updated": receive_refund,
 }
+"""What is done at which event. A payment that failed was never awarded: its events only end a recharge."""
 
 EVENTS = (*RECEIVERS, "customer.deleted")
 """What an endpoint is enabled for: dj-stripe has to know of a deleted customer, so that another is created."""
-"""What is done at which event. A payment that failed was never awarded: its events only end a recharge."""
 
 
 def connect() -> None:
