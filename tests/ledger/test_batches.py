@@ -6,6 +6,7 @@ import pytest
 
 from tests.factories import add_lots, amounts_of, configured, make_wallet, names, snapshots_of, stored
 from usage_credits import IdempotencyConflict, InsufficientCredits, InvalidAmount, InvalidValue
+from usage_credits.ledger.batches import DebitItem
 from usage_credits.ledger.verification import verify
 from usage_credits.testing import capture_events
 
@@ -202,3 +203,14 @@ def test_unknown_mode_is_refused(mode: Any) -> None:
 @pytest.mark.parametrize("mode", ["all", "each"])
 def test_batch_of_nothing(mode: Any) -> None:
     assert make_wallet().debit_many([], mode=mode) == []
+
+
+def test_texts_are_stored_as_they_are() -> None:
+    wallet = make_wallet(10)
+    texts = ['"', "\\", '\\"', "{}", "a,b", "NULL", "line\nbreak", "ключ", "'; --"]
+    items = [DebitItem(amount=1, idempotency_key=text, metadata={text: [text, None]}) for text in texts]
+    wallet.debit_many(items)
+    rows = wallet.history().filter(amount__lt=0)
+    assert [(row.idempotency_key, row.metadata) for row in rows] == [
+        (text, {text: [text, None]}) for text in texts
+    ]
