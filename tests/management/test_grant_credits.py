@@ -183,14 +183,15 @@ def test_grant_credits_goes_through_batches_smaller_than_the_owners() -> None:
     assert {team.credits for team in teams} == {100}
 
 
-def test_grant_credits_takes_as_many_statements_for_ten_owners_as_for_one() -> None:
+def test_grant_credits_takes_as_many_statements_for_ten_owners_as_for_two() -> None:
     def grant(owners: int) -> int:
         pks = [str(make_user().pk) for _ in range(owners)]
         with CaptureQueriesContext(connection) as statements:
             run("grant_credits", "5", "--ids", *pks, "--idempotency-key", "spring")
         return len(statements)
 
-    assert grant(10) == grant(1)
+    # One wallet is locked without asking the planner for indexes first: a statement less on PostgreSQL.
+    assert grant(10) == grant(2)
 
 
 @pytest.mark.parametrize(
