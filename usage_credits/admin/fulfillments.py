@@ -181,7 +181,7 @@ class FulfillmentAdmin(OwnedAdmin[Fulfillment]):
 
     @admin.display(description=_("coming awards"))
     def coming(self, fulfillment: Fulfillment) -> str:
-        dates = [(f"{self.text(date)} {name}".strip(),) for date, name in coming_dates(fulfillment)]
+        dates = [(f"{self.text(date)} {name}".strip(),) for date, name, _credits in coming_dates(fulfillment)]
         return format_html_join("", "<div>{}</div>", dates) or self.text(None)
 
     @admin.display(description=_("last error"))

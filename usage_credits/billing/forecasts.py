@@ -7,15 +7,18 @@ import datetime
 from typing import NamedTuple
 
 from usage_credits import conf
+from usage_credits.billing.cycles import cycle_of
 from usage_credits.billing.schedules import apply_pending
+from usage_credits.exceptions import InvalidOperation
 from usage_credits.models import Fulfillment
 
 
 class Coming(NamedTuple):
-    """A grid date ahead, and the plan or pack that it awards."""
+    """A grid date ahead, the plan or pack that it awards, and how many credits; None where settings cannot tell."""
 
     date: datetime.datetime
     name: str
+    credits: int | None
 
 
 def coming_dates(fulfillment: Fulfillment, count: int = 3) -> list[Coming]:
@@ -30,6 +33,13 @@ def coming_dates(fulfillment: Fulfillment, count: int = 3) -> list[Coming]:
         ahead.next_fulfillment_at = date
         if conf.find_subscription_plan(ahead.pending_plan):
             apply_pending(ahead, date)
-        coming.append(Coming(date, ahead.plan_name or ahead.pack_name))
+        coming.append(Coming(date, ahead.plan_name or ahead.pack_name, _credits(ahead)))
         date = ahead.grid.first_after(date) if ahead.grid else None
     return coming
+
+
+def _credits(fulfillment: Fulfillment) -> int | None:
+    try:
+        return cycle_of(fulfillment).amount
+    except InvalidOperation:
+        return None

@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce, TruncDate
 from usage_credits.dsl.token_prices import minor_units
 from usage_credits.exceptions import InvalidValue
 from usage_credits.ledger.figures import figures, spent_between, wallets_to_report
-from usage_credits.ledger.months import month_of
+from usage_credits.ledger.local_dates import month_of
 from usage_credits.models import Wallet
 from usage_credits.twins import twin
 from usage_credits.values import check_text

@@ -1,4 +1,4 @@
-"""Calendar months of the current time zone, as reports take them."""
+"""Days and months of the current time zone, as reports and statements take them."""
 
 from __future__ import annotations
 
@@ -21,3 +21,9 @@ def month_of(day: object, field: str = "month") -> tuple[datetime.datetime, date
     first = datetime.datetime(day.year, day.month, 1)
     next_first = (first + datetime.timedelta(days=31)).replace(day=1)
     return timezone.make_aware(first), timezone.make_aware(next_first)
+
+
+def midnight(day: datetime.date, *, after: int = 0) -> datetime.datetime:
+    """Return when a day of the current time zone begins, or the day so many days `after` it."""
+    first = datetime.datetime.combine(day, datetime.time()) + datetime.timedelta(days=after)
+    return timezone.make_aware(first)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from django.utils import translation
+
+from usage_credits.ledger.balance_history import DayBalance
+from usage_credits.statements.charts import BalanceChart, balance_chart
+
+FIRST = datetime.date(2026, 1, 1)
+
+
+def chart(*balances: int) -> BalanceChart:
+    days = [FIRST + datetime.timedelta(days=number) for number in range(len(balances))]
+    return balance_chart([DayBalance(*pair) for pair in zip(days, balances, strict=True)])
+
+
+def levels(drawn: BalanceChart) -> list[str]:
+    return [level.text for level in drawn.levels]
+
+
+def test_chart_steps_from_day_to_day_between_round_levels() -> None:
+    drawn = chart(0, 100, 100, 40)
+    assert levels(drawn) == ["0", "50", "100"]
+    assert drawn.line == "M64.0 192.0H252.0V12.0H440.0V12.0H628.0V120.0H628"
+    assert drawn.area == drawn.line + "V192.0H64.0Z"
+    assert (drawn.lowest, drawn.highest) == (0, 100)
+
+
+@pytest.mark.parametrize(
+    ("balances", "expected"),
+    [
+        ((0,), ["0", "1"]),
+        ((7,), ["0", "2", "4", "6", "8"]),
+        ((3, -4), ["-4", "-2", "0", "2", "4"]),
+        ((-50,), ["-60", "-40", "-20", "0", "20"]),
+        ((1_234_567,), ["0", "500000", "1000000", "1500000"]),
+    ],
+)
+def test_chart_always_has_zero_and_room_for_all(balances: tuple[int, ...], expected: list[str]) -> None:
+    assert levels(chart(*balances)) == expected
+
+
+def test_chart_names_its_first_and_last_day_and_some_between() -> None:
+    drawn = chart(*[5] * 31)
+    assert [(tick.text, tick.anchor) for tick in drawn.dates] == [
+        ("January 1", "start"),
+        ("January 11", "middle"),
+        ("January 21", "middle"),
+        ("January 31", "end"),
+    ]
+    assert [tick.text for tick in chart(5).dates] == ["January 1"]
+    with translation.override("es"):
+        assert [tick.text for tick in chart(5, 5).dates] == ["1 de enero", "2 de enero"]
