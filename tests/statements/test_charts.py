@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime
 
 import pytest
+from django.template.loader import render_to_string
 from django.utils import translation
 
 from usage_credits.ledger.balance_history import DayBalance
@@ -53,3 +54,12 @@ def test_chart_names_its_first_and_last_day_and_some_between() -> None:
     assert [tick.text for tick in chart(5).dates] == ["January 1"]
     with translation.override("es"):
         assert [tick.text for tick in chart(5, 5).dates] == ["1 de enero", "2 de enero"]
+
+
+def test_chart_is_drawn_as_svg_with_its_figures_beside_it() -> None:
+    with translation.override("de"):
+        page = render_to_string("usage_credits/_balance_chart.html", {"chart": chart(0, 1_234, 40)})
+    assert 'viewBox="0 0 640 220"' in page
+    assert '<line class="usage-credits-chart-level" x1="64" x2="628" y1="192.0" y2="192.0"/>' in page
+    assert "now 40, lowest 0, highest 1234." in page
+    assert page.index("3. Januar 2026") < page.index("1. Januar 2026</th>")

@@ -46,7 +46,11 @@ class BalanceChart:
     height: int = HEIGHT
     plot_left: int = LEFT
     plot_right: int = WIDTH - RIGHT
-    plot_bottom: int = HEIGHT - BOTTOM
+
+    @property
+    def last(self) -> DayBalance:
+        """Return the last day."""
+        return self.days[-1]
 
 
 def balance_chart(history: Sequence[DayBalance]) -> BalanceChart:
