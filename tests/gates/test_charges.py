@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -159,7 +160,8 @@ def test_key_that_is_none_is_answered_400(key: str) -> None:
     user = make_user(100)
     request = RequestFactory().post("/", headers={"idempotency-key": key, "accept": JSON})
     request.user = user
-    assert charge_report(request).status_code == 400
+    answer = charge_report(request)
+    assert (answer.status_code, json.loads(answer.content)["field"]) == (400, "idempotency_key")
     assert_uncharged(user, 100)
 
 

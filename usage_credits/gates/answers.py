@@ -6,6 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.urls import get_script_prefix
@@ -50,6 +51,13 @@ def ask_to_sign_in(request: HttpRequest, problem: Problem) -> HttpResponse:
     from django.contrib.auth.views import redirect_to_login
 
     return varying(redirect_to_login(page_before(request) or request.get_full_path()))
+
+
+def forbid(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """Return the problem to a program; raise PermissionDenied for a person, who is shown the project's page."""
+    if not is_program(request):
+        raise PermissionDenied
+    return varying(problem.response())
 
 
 def page_before(request: HttpRequest) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from datetime import timedelta
 from enum import Enum
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, StreamingHttpResponse
@@ -14,20 +14,13 @@ from django.template.response import TemplateResponse
 
 from usage_credits.charging import Charge, SpendingBlock
 from usage_credits.dsl.setting_values import read_duration
-from usage_credits.exceptions import (
-    CapExceeded,
-    IdempotencyConflict,
-    InsufficientCredits,
-    InvalidValue,
-)
+from usage_credits.exceptions import InsufficientCredits, InvalidValue
 from usage_credits.gates.gate import Attribution, Gate, Message, Params, TurnedAway, ask, check_option
-from usage_credits.gates.problems import Refusal, unreadable
+from usage_credits.gates.problems import REFUSALS, Refusal, invalid_value
 from usage_credits.gates.streams import charge_when_sent
 from usage_credits.gates.wrapping import View, awaited, wrapped
 from usage_credits.ledger.keys import check_key
 from usage_credits.values import check_operation
-
-REFUSALS: Final = (InsufficientCredits, CapExceeded, IdempotencyConflict)
 
 
 def charges_credits(
@@ -66,19 +59,20 @@ def charges_credits(
         redirect_to=redirect_to,
         message=message,
     )
-    key_of = check_option(idempotency_key, "idempotency_key")
-    lasts = None if ttl is None else read_duration(ttl, "ttl")
-    charging = _Charging(gate, key_of, lasts)
+    charging = Charging(gate, idempotency_key, ttl)
     return lambda view: wrapped(view, charging.run, charging.run_async)
 
 
-class _Charging:
+class Charging:
     """A gate that charges those who pass."""
 
-    def __init__(self, gate: Gate, key_of: Callable[..., str | None] | None, ttl: timedelta | None) -> None:
+    def __init__(
+        self, gate: Gate, idempotency_key: Callable[..., str | None] | None, ttl: timedelta | None
+    ) -> None:
+        """Check the options as `charges_credits` has them; raises InvalidValue that names the refused one."""
         self._gate = gate
-        self._key_of = key_of
-        self._ttl = ttl
+        self._key_of = check_option(idempotency_key, "idempotency_key")
+        self._ttl = None if ttl is None else read_duration(ttl, "ttl")
 
     def run(self, view: Callable[..., Any], request: Any, args: Any, kwargs: Any) -> Any:
         """Return the view's response, charged, or the answer to who is turned away."""
@@ -122,7 +116,7 @@ class _Charging:
         key = self._key(request, args, kwargs)
         if not use.owner.wallet_options.auto_create and not use.owner.has_wallet():
             if use.price:
-                raise TurnedAway(self._gate.refuse(request, InsufficientCredits(0, use.price)))
+                raise self._gate.refused(InsufficientCredits(0, use.price))
             return nullcontext()
         return use.owner.spending_credits_on(
             self._gate.operation,
@@ -137,17 +131,14 @@ class _Charging:
         try:
             return check_key(ask(self._key_of, request, args, kwargs))
         except InvalidValue as error:
-            raise TurnedAway(unreadable(str(error), self._gate.operation).response()) from error
+            raise TurnedAway(invalid_value(error, self._gate.operation)) from error
 
     def _answer(self, request: HttpRequest, error: Exception, work: _Work) -> Any:
         """Return the answer to who is turned away; raise what the view itself raised."""
         if error is work.error:
             raise error
-        return (
-            error.answer
-            if isinstance(error, TurnedAway)
-            else self._gate.refuse(request, cast("Refusal", error))
-        )
+        away = error if isinstance(error, TurnedAway) else self._gate.refused(cast("Refusal", error))
+        return self._gate.answer(request, away)
 
 
 class _Work:

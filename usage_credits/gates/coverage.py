@@ -54,9 +54,17 @@ def refusal_of(
         refused = owner.plan_spend_on(operation, attributed_to=attributed_to, **given).refused
         if isinstance(refused, CapExceeded):
             return refused
-        return InsufficientCredits(owner.credits_for(operation), price)
     except WalletNotFound:
         return InsufficientCredits(0, price)
+    return InsufficientCredits(available_for(owner, operation), price)
+
+
+def available_for(owner: Spender, operation: Any) -> int:
+    """Return what the owner can spend on `operation`, as `refusal_of` counts it. One statement."""
+    try:
+        return owner.credits_for(operation)
+    except WalletNotFound:
+        return 0
 
 
 def refusal_of_amount(owner: Spender, amount: int) -> InsufficientCredits | None:

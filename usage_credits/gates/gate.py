@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, cast
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
-from django.utils.translation import gettext as _
 
 from usage_credits.exceptions import InvalidOperation, InvalidValue
 from usage_credits.gates import answers, problems
@@ -19,8 +17,6 @@ from usage_credits.gates.coverage import Spender
 from usage_credits.owner_wallets import OwnsWallets
 from usage_credits.spending import operation_named, quote
 from usage_credits.values import check_operation
-
-logger = logging.getLogger("usage_credits")
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """What changes nothing, by the meaning of HTTP: no gate guards them unless it is told to."""
@@ -39,11 +35,12 @@ Message = Any
 
 
 class TurnedAway(Exception):
-    """A request may not pass; `answer` is the response to it."""
+    """A request may not pass: `problem` tells why, `refusal` is the error where credits are refused."""
 
-    def __init__(self, answer: HttpResponse) -> None:
-        super().__init__(answer)
-        self.answer = answer
+    def __init__(self, problem: problems.Problem, refusal: problems.Refusal | None = None) -> None:
+        super().__init__(problem, refusal)
+        self.problem = problem
+        self.refusal = refusal
 
 
 @dataclass(frozen=True)
@@ -92,11 +89,8 @@ class Gate:
         user = getattr(request, "user", None)
         owner = user if self._owner is None else ask(self._owner, request, args, kwargs)
         if owner is None or getattr(owner, "is_authenticated", True) is False:
-            if not getattr(user, "is_authenticated", False):
-                raise TurnedAway(answers.ask_to_sign_in(request, problems.not_signed_in()))
-            if not answers.is_program(request):
-                raise PermissionDenied
-            raise TurnedAway(answers.varying(problems.without_owner().response()))
+            is_known = getattr(user, "is_authenticated", False)
+            raise TurnedAway(problems.without_owner() if is_known else problems.not_signed_in())
         if not isinstance(owner, OwnsWallets):
             raise InvalidValue.of("owner", owner, "an instance of a model with HasWallet")
         return cast("Spender", owner)
@@ -112,33 +106,32 @@ class Gate:
         try:
             params = ask(self._params, request, args, kwargs)
         except (InvalidOperation, *UNREADABLE) as error:
-            raise self._unreadable(error) from error
+            raise TurnedAway(problems.unreadable(error, self.operation)) from error
         if not isinstance(params, Mapping):
             raise InvalidValue.of("params", params, "a mapping")
         try:
             price = quote(operation.name, params).price
         except InvalidOperation as error:
-            raise self._unreadable(error) from error
+            raise TurnedAway(problems.unreadable(error, self.operation)) from error
         return Use(owner, dict(params), price, ask(self._attributed_to, request, args, kwargs))
 
-    def refuse(self, request: HttpRequest, refusal: problems.Refusal) -> HttpResponse:
-        """Return the answer to a request that lacks credits, may not spend them, or repeats another one's key."""
-        problem = problems.problem_of(refusal, self.operation)
-        if problem.status == 409:
+    def refused(self, refusal: problems.Refusal) -> TurnedAway:
+        """Return why a request is turned away that lacks credits, may not spend them, or repeats another's key."""
+        return TurnedAway(problems.problem_of(refusal, self.operation), refusal)
+
+    def answer(self, request: HttpRequest, away: TurnedAway) -> HttpResponse:
+        """Return the answer to a request that may not pass."""
+        problem, refusal = away.problem, away.refusal
+        if problem.status == 401:
+            return answers.ask_to_sign_in(request, problem)
+        if problem.status == 403:
+            return answers.forbid(request, problem)
+        if refusal is None or problem.status == 409:
             return problem.response()
         message = self._message(request, refusal) if callable(self._message) else self._message
         return answers.refuse(
             request, problem, message=message or problem.detail, redirect_to=self._redirect_to
         )
-
-    def _unreadable(self, error: Exception) -> TurnedAway:
-        """Return the answer to refused parameters; what crashed is for the log and not for the client."""
-        if isinstance(error, InvalidOperation) and error.__cause__ is None:
-            problem = problems.unreadable(str(error), self.operation)
-        else:
-            logger.warning("The parameters of %r could not be read", self.operation, exc_info=error)
-            problem = problems.unreadable(_("The parameters could not be read."), self.operation)
-        return TurnedAway(problem.response())
 
 
 def ask(option: Any, request: HttpRequest, args: Any, kwargs: Any) -> Any:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from django.core.exceptions import ImproperlyConfigured
 from django.http import JsonResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from usage_credits.conf import format_credits
-from usage_credits.exceptions import CapExceeded, IdempotencyConflict, InsufficientCredits
+from usage_credits.exceptions import (
+    CapExceeded,
+    IdempotencyConflict,
+    InsufficientCredits,
+    InvalidOperation,
+    InvalidValue,
+)
+
+logger = logging.getLogger("usage_credits")
 
 CONTENT_TYPE: Final = "application/problem+json"
 
@@ -21,6 +31,9 @@ TYPES: Final = "urn:problem-type:usage-credits:"
 
 Refusal = InsufficientCredits | CapExceeded | IdempotencyConflict
 """The errors by which credits are refused to a request that is otherwise in order."""
+
+REFUSALS: Final = (InsufficientCredits, CapExceeded, IdempotencyConflict)
+"""The same, for an `except`."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +84,31 @@ def problem_of(refusal: Refusal, operation: str | None = None) -> Problem:
     return Problem(402, "insufficient-credits", _("Not enough credits"), detail, members)
 
 
-def unreadable(detail: str, operation: str | None = None) -> Problem:
-    """Return the problem of a request whose parameters or key are refused."""
+def unreadable(error: Exception, operation: str | None = None) -> Problem:
+    """Return the problem of refused parameters; what crashed is for the log and not for the client."""
+    if isinstance(error, InvalidOperation) and error.__cause__ is None:
+        detail = str(error)
+    else:
+        logger.warning("The parameters of %r could not be read", operation, exc_info=error)
+        detail = _("The parameters could not be read.")
     return Problem(400, "invalid-operation", _("Invalid parameters"), detail, {"operation": operation})
+
+
+def invalid_value(error: InvalidValue, operation: str | None = None) -> Problem:
+    """Return the problem of a value that is refused, with its `field`."""
+    members = {"operation": operation, "field": error.field}
+    return Problem(400, "invalid-value", _("Invalid value"), str(error), members)
+
+
+def problem_in(error: Exception) -> Problem | None:
+    """Return the problem of what a view raised, None for what is no fault of the request, as refused settings are."""
+    if isinstance(error, Refusal):
+        return problem_of(error)
+    if isinstance(error, InvalidOperation):
+        return unreadable(error)
+    if isinstance(error, InvalidValue) and not isinstance(error, ImproperlyConfigured):
+        return invalid_value(error)
+    return None
 
 
 def not_signed_in() -> Problem:

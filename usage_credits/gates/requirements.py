@@ -65,7 +65,7 @@ class Requirement:
         """Ask for the price of the gate's operation, or for `amount` (default 1) where it has none."""
         if amount is not None and gate.operation is not None:
             raise InvalidValue("amount", "give either an operation or an amount.")
-        self._gate = gate
+        self.gate = gate
         self._amount = 1 if amount is None else check_amount(amount)
 
     def before(self, view: View) -> View:
@@ -73,25 +73,25 @@ class Requirement:
         return wrapped(view, self._run, self._run_async)
 
     def _run(self, view: Callable[..., Any], request: HttpRequest, args: Any, kwargs: Any) -> Any:
-        answer = self._answer(request, args, kwargs) if self._gate.guards(request) else None
+        answer = self.answer(request, args, kwargs) if self.gate.guards(request) else None
         return view(request, *args, **kwargs) if answer is None else answer
 
     async def _run_async(self, view: Callable[..., Any], request: HttpRequest, args: Any, kwargs: Any) -> Any:
         answer = (
-            await sync_to_async(self._answer)(request, args, kwargs) if self._gate.guards(request) else None
+            await sync_to_async(self.answer)(request, args, kwargs) if self.gate.guards(request) else None
         )
         return await awaited(view(request, *args, **kwargs)) if answer is None else answer
 
-    def _answer(self, request: HttpRequest, args: Any, kwargs: Any) -> HttpResponse | None:
+    def answer(self, request: HttpRequest, args: Any, kwargs: Any) -> HttpResponse | None:
         """Return the answer to a request that may not pass, None for one that may."""
         try:
             refusal = self._refusal(request, args, kwargs)
         except TurnedAway as away:
-            return away.answer
-        return None if refusal is None else self._gate.refuse(request, refusal)
+            return self.gate.answer(request, away)
+        return None if refusal is None else self.gate.answer(request, self.gate.refused(refusal))
 
     def _refusal(self, request: HttpRequest, args: Any, kwargs: Any) -> Refusal | None:
-        gate = self._gate
+        gate = self.gate
         if gate.operation is None:
             return refusal_of_amount(gate.owner_of(request, args, kwargs), self._amount)
         use = gate.read(request, args, kwargs)
