@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import stripe
 from djstripe.models import Event
 from djstripe.settings import djstripe_settings
 
 from usage_credits.billing.stripe_objects import Payload, sid, subscription_of
+
+ERRORS: Final[tuple[type[Exception], ...]] = (stripe.StripeError,)
+"""What requests raise where Stripe refuses or does not answer."""
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,11 @@ class Catalogue:
         return tuple(self._operations)
 
     @property
+    def plans_on_sale(self) -> tuple[SubscriptionPlan, ...]:
+        """Return the plans that can be bought: those with a price that are not archived."""
+        return tuple(plan for plan in self.plans if plan.prices and not plan.archived)
+
+    @property
     def known_operations(self) -> str:
         """Return what an error message says of them."""
         return ", ".join(self._operations) or "none is defined"

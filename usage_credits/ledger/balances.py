@@ -26,6 +26,11 @@ def signed_balance(moment: datetime.datetime) -> Any:
     return F("booked_balance") - _total(expired.values(total=Sum("remaining")))
 
 
+def with_balances(wallets: QuerySet[Wallet]) -> QuerySet[Wallet]:
+    """Annotate each wallet with `balance_now`, its signed balance now, in the same statement."""
+    return wallets.annotate(balance_now=signed_balance(timezone.now()))
+
+
 def balance_and_held(wallet: Wallet) -> tuple[int, int]:
     """Return (signed balance, held) as they are in the database now. Raises WalletNotFound."""
     wallets = Wallet.objects.using(router.db_for_read(Wallet, instance=wallet)).filter(pk=wallet.pk)
