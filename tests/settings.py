@@ -24,6 +24,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.admin",
     "djstripe",
+    "rest_framework",
+    "drf_spectacular",
     "usage_credits",
     "tests.app",
 ]
@@ -47,6 +49,8 @@ TEMPLATES = [
         },
     },
 ]
+
+REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
 
 STRIPE_LIVE_MODE = False
 STRIPE_TEST_SECRET_KEY = "sk_test_" + "0" * 24

@@ -24,6 +24,7 @@ from tests.contrib.project import app
 from tests.plugins import pytest_options
 from usage_credits import SubscriptionPlan, checks, conf, signals, testing
 from usage_credits.billing import stripe_events
+from usage_credits.contrib.rest_framework.urls import api_urls
 from usage_credits.dsl.categories import DEFAULT_CATEGORIES
 from usage_credits.models import NoticeReason
 
@@ -182,6 +183,12 @@ def test_show_command_lines_that_are_understood(language: str) -> None:
         parser = CommandParser()
         own_commands()[name].add_arguments(parser)
         parser.parse_args(options.split())
+
+
+def test_document_every_path_of_the_api() -> None:
+    documented = re.findall(r"`(?:GET|POST) ([\w/<>]+)`", page("how-to/rest-framework.md"))
+    routes = [str(url.pattern).replace("<int:pk>", "<id>").replace("<str:", "<") for url in api_urls()]
+    assert documented == routes
 
 
 @pytest.mark.parametrize("name", usage_credits.__all__)
