@@ -13,7 +13,9 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
+from django.utils.formats import number_format
 from django.utils.module_loading import import_string
+from django.utils.translation import ngettext
 
 from usage_credits.dsl import setting_values as values
 from usage_credits.dsl.catalogue import Catalogue
@@ -223,9 +225,12 @@ def find_plan_for_price(price_id: object) -> SubscriptionPlan | None:
 
 
 def format_credits(amount: int) -> str:
-    """Return an amount as text through FORMATTER, or "N credits" where there is none."""
+    """Return an amount as text through FORMATTER; where there is none "100 credits", as the active locale has it."""
     formatter = current().hook("FORMATTER")
-    return f"{amount} credits" if formatter is None else str(formatter(amount))
+    if formatter is not None:
+        return str(formatter(amount))
+    text = ngettext("%(amount)s credits", "%(amount)s credits", abs(amount))
+    return text % {"amount": number_format(amount)}
 
 
 class _Cache:

@@ -3,10 +3,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.test import override_settings
+from django.utils import translation
 
 from tests.factories import configured, make_user, make_wallet
 from usage_credits import Money, Operation, cents
 from usage_credits.conf import format_credits
+from usage_credits.dsl.categories import DEFAULT_CATEGORIES
+from usage_credits.ledger.labels import LABELS, label
 from usage_credits.models import Transaction
 
 pytestmark = pytest.mark.django_db
@@ -71,3 +75,30 @@ def test_amounts_and_balances_are_worded_with_their_sign() -> None:
     with configured(FORMATTER=as_tokens):
         assert (debit.formatted_amount, debit.formatted_balance_after) == ("-10 tokens", "90 tokens")
     assert Transaction(amount=5).formatted_balance_after is None
+
+
+@pytest.mark.behaviour("HLP-01")
+@override_settings(USE_THOUSAND_SEPARATOR=True)
+def test_amounts_have_the_digits_of_the_locale() -> None:
+    assert format_credits(1_234_567) == "1,234,567 credits"
+    with translation.override("de"):
+        assert format_credits(-1_234) == "-1.234 credits"
+
+
+@pytest.mark.behaviour("HLP-03")
+def test_every_category_has_a_label_that_is_its_name_in_title_case() -> None:
+    assert list(LABELS) == list(DEFAULT_CATEGORIES)
+    for category in DEFAULT_CATEGORIES:
+        assert label(category) == category.replace("_", " ").title()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("process_video", "Process Video"), ("pro", "Pro"), ("", ""), ("50%_off", "50% Off")]
+)
+def test_names_of_the_project_are_in_title_case(name: str, text: str) -> None:
+    assert label(name) == text
+
+
+def test_names_of_the_project_are_looked_up_in_its_translations() -> None:
+    with translation.override("es"):
+        assert label("password") == "Contraseña"

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+
 from usage_credits import conf
 from usage_credits.dsl.categories import OPERATION_CHARGE
+from usage_credits.ledger.labels import label
 from usage_credits.models import Transaction
 
 
 def describe(row: Transaction) -> str:
-    """Return "Process Video (-10 credits)" for a charge, else the category in title case ("Signup Bonus")."""
+    """Return "Process Video (-10 credits)" for a charge, else its category, "Signup Bonus", in the active language."""
     if row.category != OPERATION_CHARGE:
-        return _title(row.category)
+        return label(row.category)
     if not row.operation:
-        return "Operation charge"
+        return _("Operation charge")
     cost = row.metadata.get("cost")
-    return f"{_title(row.operation)} ({signed(-cost)})" if cost else _title(row.operation)
+    return f"{label(row.operation)} ({signed(-cost)})" if cost else label(row.operation)
 
 
 def signed(amount: int) -> str:
@@ -26,7 +29,3 @@ def balance_after(row: Transaction) -> str | None:
     """Return the balance that a transaction left, in the wording of the FORMATTER setting; None if it is unknown."""
     left: int | None = row.balance_after
     return None if left is None else conf.format_credits(left)
-
-
-def _title(name: str) -> str:
-    return str(name).replace("_", " ").title()
