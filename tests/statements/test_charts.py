@@ -24,8 +24,8 @@ def levels(drawn: BalanceChart) -> list[str]:
 def test_chart_steps_from_day_to_day_between_round_levels() -> None:
     drawn = chart(0, 100, 100, 40)
     assert levels(drawn) == ["0", "50", "100"]
-    assert drawn.line == "M64.0 192.0H252.0V12.0H440.0V12.0H628.0V120.0H628"
-    assert drawn.area == drawn.line + "V192.0H64.0Z"
+    assert drawn.line == "M0.0 88.0H33.33V10.0H66.67V10.0H100.0V56.8H100"
+    assert drawn.area == drawn.line + "V88.0H0.0Z"
     assert (drawn.lowest, drawn.highest) == (0, 100)
 
 
@@ -59,7 +59,7 @@ def test_chart_names_its_first_and_last_day_and_some_between() -> None:
 def test_chart_is_drawn_as_svg_with_its_figures_beside_it() -> None:
     with translation.override("de"):
         page = render_to_string("usage_credits/_balance_chart.html", {"chart": chart(0, 1_234, 40)})
-    assert 'viewBox="0 0 640 220"' in page
-    assert '<line class="usage-credits-chart-level" x1="64" x2="628" y1="192.0" y2="192.0"/>' in page
+    assert '<line class="usage-credits-chart-level" x2="100%" y1="88.0%" y2="88.0%"/>' in page
+    assert '<text x="0.0%" y="100%" dy="-6" text-anchor="start">1. Januar</text>' in page
     assert "now 40, lowest 0, highest 1234." in page
     assert page.index("3. Januar 2026") < page.index("1. Januar 2026</th>")

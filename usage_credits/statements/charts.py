@@ -11,10 +11,9 @@ from django.utils.formats import date_format, number_format
 
 from usage_credits.ledger.balance_history import DayBalance
 
-WIDTH: Final = 640
-HEIGHT: Final = 220
-LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 28
-"""The room around the plot, for what is written on the axes."""
+TOP: Final = 10
+BOTTOM: Final = 88
+"""Where the plot begins and ends, in percent of the chart's height; above and below it is room for text."""
 
 _LINES: Final = 4
 """About how many lines the vertical axis has."""
@@ -24,7 +23,7 @@ _DATES: Final = 4
 
 @dataclass(frozen=True)
 class Tick:
-    """A mark on an axis: where it is, in units of the view box, and what it says."""
+    """A mark on an axis: where it is, in percent of the chart's height or width, and what it says."""
 
     at: float
     text: str
@@ -33,7 +32,10 @@ class Tick:
 
 @dataclass(frozen=True)
 class BalanceChart:
-    """What a template draws. `days` are the same figures for a table beside the picture."""
+    """What a template draws, whatever size it has. `days` are the same figures for a table beside the picture.
+
+    `line` and `area` are paths of which both sides count from 0 to 100.
+    """
 
     days: tuple[DayBalance, ...]
     line: str
@@ -42,10 +44,6 @@ class BalanceChart:
     dates: tuple[Tick, ...]
     lowest: int
     highest: int
-    width: int = WIDTH
-    height: int = HEIGHT
-    plot_left: int = LEFT
-    plot_right: int = WIDTH - RIGHT
 
     @property
     def last(self) -> DayBalance:
@@ -62,18 +60,17 @@ def balance_chart(history: Sequence[DayBalance]) -> BalanceChart:
     lowest, highest = min(balances), max(balances)
     step = _round_step(min(lowest, 0), max(highest, 0))
     bottom, top = _down(min(lowest, 0), step), -_down(-max(highest, 1), step)
-    width, height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
     def x(index: int) -> float:
-        return round(LEFT + width * index / max(len(balances) - 1, 1), 1)
+        return round(100 * index / max(len(balances) - 1, 1), 2)
 
     def y(balance: int) -> float:
-        return round(TOP + height * (top - balance) / (top - bottom), 1)
+        return round(TOP + (BOTTOM - TOP) * (top - balance) / (top - bottom), 2)
 
     line = f"M{x(0)} {y(balances[0])}" + "".join(
         f"H{x(index)}V{y(balance)}" for index, balance in enumerate(balances) if index
     )
-    line = f"{line}H{WIDTH - RIGHT}"
+    line = f"{line}H100"
     return BalanceChart(
         days=tuple(history),
         line=line,
