@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.template import Context, Template
-from django.test import RequestFactory
+from django.test import RequestFactory, override_settings
 from django.utils import translation
 from django.utils.safestring import mark_safe
 
 from tests.app.models import Newcomer, User
 from tests.factories import StudioFactory, TeamFactory, configured, make_user, stored
 from usage_credits import CreditPack, InvalidOperation, InvalidValue, cents, find_credit_pack
+from usage_credits.billing.plan_prices import Cost, PlanPrice
+from usage_credits.dsl.periods import Period
 
 pytestmark = pytest.mark.django_db
 
@@ -103,6 +105,66 @@ def test_price_filter_uses_the_default_currency_and_refuses_what_is_none() -> No
         assert render("{{ 4999|price }}") == "49.99 EUR"
     with pytest.raises(InvalidValue, match="currency"):
         render('{{ 4999|price:"euro" }}')
+
+
+@override_settings(USE_THOUSAND_SEPARATOR=True)
+def test_numbers_are_written_as_in_the_active_locale() -> None:
+    source = "{{ 1234567|credits }}, {{ -1234|signed_credits }}, {{ 123456|price }}, {{ pack|pack_credits }}"
+    pack = CreditPack("big", gives=5_000, bonus=1_000, costs=cents(1))
+    assert render(source, pack=pack) == (
+        "1,234,567 credits, -1,234 credits, 1,234.56 USD, 5,000 + 1,000 bonus credits"
+    )
+    with translation.override("de"):
+        assert render(source, pack=pack) == (
+            "1.234.567 credits, -1.234 credits, 1.234,56 USD, 5.000 + 1.000 bonus credits"
+        )
+        assert Page(render('{% pack_button pack "/" %}', pack=pack)).texts == [
+            "Get 5.000 + 1.000 bonus credits for 0,01 USD"
+        ]
+
+
+def test_credits_of_another_asset_are_worded_by_it() -> None:
+    source = '{{ 5|credits:"gems" }}, {{ -5|signed_credits:"gems" }}, {{ 5|credits:"" }}, {{ nothing|credits:"gems" }}'
+    with configured(FORMATTER=tokens):
+        assert render(source, nothing=None) == "5 gems, -5 gems, 5 tokens,"
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ('{{ "signup_bonus"|label }}', "Signup Bonus"),
+        ('{{ "process_video"|label }}', "Process Video"),
+        ("{{ nothing|label }}", ""),
+        ('{{ "card_declined"|reason }}', "the card was declined"),
+        ('{{ "do_not_honor"|reason }}', "do not honor"),
+        ("{{ nothing|reason }}", ""),
+        ("{{ period|every }}", "every 3 months"),
+        ("{{ nothing|every }}", ""),
+        ("{{ nothing|pack_credits }}", ""),
+        ("{{ nothing|plan_price }}", ""),
+    ],
+)
+def test_filters_name_things_for_people(source: str, text: str) -> None:
+    assert render(source, nothing=None, period=Period.parse("quarter")) == text
+
+
+@pytest.mark.parametrize(
+    ("price", "text"),
+    [
+        (PlanPrice("price_1", None, Cost(cents(2_900), Period.parse("month"))), "29.00 USD every month"),
+        (PlanPrice("price_1", "year", None), "paid every year"),
+        (PlanPrice("price_1", "early_bird", None), "Early Bird"),
+        (PlanPrice("price_1", None, None), ""),
+    ],
+)
+def test_plan_price_says_what_is_known_of_it(price: PlanPrice, text: str) -> None:
+    assert render("{{ price|plan_price }}", price=price) == text
+
+
+def test_pack_button_takes_along_where_to_go_on() -> None:
+    source = render('{% pack_button "bonus" "/buy/" next_url=url %}', url='/a/?b="c"')
+    assert '<input type="hidden" name="next" value="/a/?b=&quot;c&quot;">' in source
+    assert 'name="next"' not in render('{% pack_button "bonus" "/buy/" %}')
 
 
 @pytest.mark.behaviour("HLP-08")
@@ -207,6 +269,16 @@ def test_banner_warns_at_the_threshold(credits: int, shown: bool) -> None:
         assert page.elements["a"]["href"] == "/shop/"
     assert render_for(user, source) == ""
     assert bool(render_for(user, "{% low_balance_banner threshold=10 %}")) is shown
+
+
+@pytest.mark.parametrize(("credits", "shown"), [(50, True), (51, False)])
+def test_banner_warns_at_the_highest_threshold_that_is_no_share(credits: int, shown: bool) -> None:
+    user = make_user(credits)
+    with configured(LOW_BALANCE_THRESHOLD=10, LOW_BALANCE_THRESHOLDS=[50, "100%", 20]):
+        assert bool(render_for(user, "{% low_balance_banner %}")) is shown
+        assert render_for(user, "{% low_balance_banner threshold=10 %}") == ""
+    with configured(LOW_BALANCE_THRESHOLDS=["100%"]):
+        assert render_for(user, "{% low_balance_banner %}") == ""
 
 
 def test_banner_needs_no_statement_without_a_threshold(django_assert_num_queries: Any) -> None:
