@@ -4,11 +4,14 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from tests.app import gated, views
+from tests.app import gated, pages, views
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("credits/", include("usage_credits.urls")),
+    path("teams/<uuid:team>/credits/", include(pages.team_pages, namespace="team_credits")),
+    path("credits/of/<str:model>/<int:pk>/", pages.WalletOf.as_view()),
+    path("credits/save-card/", pages.BuyAndSaveCard.as_view()),
     path("spend/<int:pk>/", views.spend),
     path("work/<int:pk>/", views.work),
     path("told/", gated.told, name="told"),
