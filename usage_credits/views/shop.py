@@ -36,7 +36,7 @@ class ShopView(Page):
         catalogue = conf.current().catalogue
         running = running_plans(self.owner.find_wallet())
         paid = {plan.name for plan in running if plan.is_paid}
-        sold = [plan for plan in catalogue.plans if plan.prices and not plan.archived]
+        sold = catalogue.plans_on_sale
         prices = plan_prices(sold)
         return super().get_context_data(
             packs=catalogue.packs,

@@ -65,7 +65,7 @@ class StatementView(WalletPage):
         return PageFilter(self.request.GET)
 
     def rows(self) -> TransactionQuerySet:
-        """Return the rows that are asked for, in no order yet; none where the filters are not valid."""
+        """Return the rows that are asked for, oldest first; none where the filters are not valid."""
         if self.wallet is None or not self.filters.is_valid():
             return Transaction.objects.none()
         rows: TransactionQuerySet = self.filters.rows(self.wallet.history())
