@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Group
@@ -19,11 +21,20 @@ from usage_credits.views import pages
 SHOWN = ("wallet", "statement", "statement_csv", "shop", "recharge")
 POSTED = ("buy_pack", "subscribe", "manage_subscription")
 
+DOCUMENTED = Path(__file__).parents[2] / "docs/how-to/pages.md"
+
 CSRF = "django.middleware.csrf.CsrfViewMiddleware"
 
 
 def test_pages_know_each_other_by_their_names() -> None:
     assert [name for _route, _view, name in urls.PAGES] == list(pages.PAGES)
+
+
+def test_pages_are_documented_with_their_paths() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", DOCUMENTED.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {name: path.strip('"') for name, path in rows} == {
+        name: route for route, _view, name in urls.PAGES
+    }
 
 
 @pytest.mark.parametrize("name", SHOWN)
