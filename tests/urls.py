@@ -37,6 +37,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("charge/stream/", gated.charge_stream),
     path("charge/stream/async/", gated.charge_async_stream),
     path("charge/file/", gated.charge_file),
+    path("chat/", gated.chat),
+    path("chat/async/", gated.chat_async),
+    path("chat/stream/", gated.chat_stream),
+    path("chat/stream/async/", gated.chat_stream_async),
 ]
 
 if "djstripe" in settings.INSTALLED_APPS:

@@ -266,6 +266,42 @@ async def charge_async_stream(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(parts_async(request))
 
 
+def words(request: HttpRequest) -> Iterator[str]:
+    """Answer so many words, and say how many it has been so far."""
+    for number in range(1, int(request.GET["words"]) + 1):
+        request.credit_charge.used(output_tokens=number)  # type: ignore[attr-defined]
+        yield "word "
+
+
+async def words_async(request: HttpRequest) -> AsyncIterator[str]:
+    for word in words(request):
+        await asyncio.sleep(0)
+        yield word
+
+
+charge_chat = charges_credits("chat", params={"model": "small", "input_tokens": 10, "output_tokens": 45})
+
+
+@charge_chat
+def chat(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("".join(words(request)), status=int(request.GET.get("status", 200)))
+
+
+@charge_chat
+async def chat_async(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("".join([word async for word in words_async(request)]))
+
+
+@charge_chat
+def chat_stream(request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse(words(request))
+
+
+@charge_chat
+async def chat_stream_async(request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse(words_async(request))
+
+
 @charges_credits("report")
 def charge_file(request: HttpRequest) -> FileResponse:
     return FileResponse(Path(__file__).open("rb"))

@@ -37,10 +37,11 @@ def charges_credits(
 ) -> Callable[[View], View]:
     """Decorate a view, sync or async: hold the price of `operation`, run the view, charge where it answers well.
 
-    A status below 400 is charged, an exception or any other status is not; `request.credit_charge.amount = n` charges
-    n instead. A sync view runs in `atomic()` with its charge: an exception undoes what it wrote, and so does a charge
-    that is refused in the end. Template responses are rendered within. A streamed response is charged when it was read
-    to its end. Without enough credits the view does not run and nothing is written.
+    A status below 400 is charged, an exception or any other status is not; `request.credit_charge.used(…)` charges the
+    price of what was used instead, `.amount = n` n credits. A sync view runs in `atomic()` with its charge: an
+    exception undoes what it wrote, and so does a charge that is refused in the end. Template responses are rendered
+    within. A streamed response is charged when it was read to its end. Without enough credits the view does not run
+    and nothing is written.
 
     `idempotency_key` gets the view's arguments and returns a key or None: under a key that was charged before, the
     view runs and nothing more is charged, `request.credit_charge.transaction` being there from the start. `ttl` is how
