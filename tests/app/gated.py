@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+import os
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,11 @@ from django.views.generic import TemplateView
 from tests.app.models import Newcomer, Studio, Team, User
 from usage_credits import CreditsRequiredMixin, InvalidOperation, charges_credits, requires_credits
 
+STUCK_FOR = 60
+"""How many seconds a view works of which nobody waits for the end."""
+LONG = datetime.timedelta(minutes=5)
+"""How long its hold lasts."""
+
 
 class Refused(Exception):
     """What a view raises that went wrong."""
@@ -27,6 +35,13 @@ class Refused(Exception):
 def note(request: HttpRequest) -> None:
     """Leave a trace of a view that ran, in the database."""
     User.objects.filter(username=request.user.get_username()).update(first_name="ran")
+
+
+def trace(name: str, line: str = "") -> None:
+    """Add a line to a file where the test that started this server looks; no rollback takes it back."""
+    if "TRACES" in os.environ:
+        with Path(os.environ["TRACES"], name).open("a") as file:
+            file.write(f"{line}\n")
 
 
 def megabytes(request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -165,6 +180,29 @@ COUNTED: list[int] = []
 @charges_credits("report")
 def charge_counted(request: HttpRequest) -> HttpResponse:
     COUNTED.append(1)
+    trace("ran")
+    return HttpResponse("ran")
+
+
+@charges_credits("report")
+async def charge_counted_async(request: HttpRequest) -> HttpResponse:
+    trace("ran")
+    await asyncio.sleep(0)
+    return HttpResponse("ran")
+
+
+@charges_credits("report", ttl=LONG)
+def charge_stuck(request: HttpRequest) -> HttpResponse:
+    note(request)
+    trace("stuck", str(os.getpid()))
+    threading.Event().wait(STUCK_FOR)
+    return HttpResponse("ran")
+
+
+@charges_credits("report", ttl=LONG)
+async def charge_stuck_async(request: HttpRequest) -> HttpResponse:
+    trace("stuck", str(os.getpid()))
+    await asyncio.sleep(STUCK_FOR)
     return HttpResponse("ran")
 
 
