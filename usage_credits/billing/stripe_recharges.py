@@ -17,7 +17,7 @@ from usage_credits.billing.stripe_customers import find_own_customer
 from usage_credits.billing.stripe_objects import SUCCEEDED, Payload, metadata_of, sid
 from usage_credits.billing.stripe_purchases import settle_intent
 from usage_credits.ledger.journal import posting
-from usage_credits.models import Fulfillment, PaymentNotice, Recharge
+from usage_credits.models import Fulfillment, PaymentNotice, Recharge, RechargeSetting
 
 KEY_LASTS: Final = datetime.timedelta(hours=23)
 """How long an idempotency key is relied on: Stripe forgets it after a day, and would charge again then."""
@@ -113,7 +113,8 @@ def _parameters(recharge: Recharge, access: Access) -> dict[str, Any]:
 
 def _find_method(recharge: Recharge, owner: Any, access: Access) -> tuple[str, str]:
     """Return the customer and the payment method: the one that the owner chose, or the customer's default one."""
-    chosen: str = recharge.wallet.recharge_setting.payment_method
+    settings = RechargeSetting.objects.using(recharge._state.db)
+    chosen = settings.values_list("payment_method", flat=True).get(wallet=recharge.wallet_id)
     if chosen:
         method = stripe.PaymentMethod.retrieve(chosen, **access.options()).to_dict()
         holder = sid(method.get("customer"))
@@ -124,8 +125,8 @@ def _find_method(recharge: Recharge, owner: Any, access: Access) -> tuple[str, s
     if customer_id is None:
         raise _NoPaymentMethod("The owner has no Stripe customer.")
     customer = stripe.Customer.retrieve(customer_id, **access.options()).to_dict()
-    settings = customer.get("invoice_settings") or {}
-    default = sid(settings.get("default_payment_method")) or sid(customer.get("default_source"))
+    invoices = customer.get("invoice_settings") or {}
+    default = sid(invoices.get("default_payment_method")) or sid(customer.get("default_source"))
     if default is None:
         raise _NoPaymentMethod(f"{customer_id} has no default payment method.")
     return customer_id, default
