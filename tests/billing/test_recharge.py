@@ -4,7 +4,9 @@ import datetime
 from typing import Any
 
 import pytest
+import stripe
 import time_machine
+from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
@@ -83,6 +85,31 @@ def test_charge_the_method_that_was_chosen(fake: FakeStripe, payer: User) -> Non
     give_card(fake, payer)
     payer.set_recharge("starter", threshold=100, payment_method=first)
     assert recharged(payer).payment_method == first
+
+
+@pytest.mark.behaviour("TOK-12")
+@pytest.mark.parametrize("holder", ["another owner", "nobody we know", "nobody"])
+def test_charge_no_method_of_somebody_else(fake: FakeStripe, payer: User, holder: str) -> None:
+    if holder == "another owner":
+        method = recharge_method(fake, Team.objects.create(name="crew"))
+    else:
+        stranger = stripe.Customer.create(api_key=settings.STRIPE_TEST_SECRET_KEY)
+        method = fake.add_card(stranger.id)["id"]
+    if holder == "nobody":
+        stripe.PaymentMethod.detach(method, api_key=settings.STRIPE_TEST_SECRET_KEY)
+    payer.set_recharge("starter", threshold=100, payment_method=method)
+    made = recharged(payer)
+    assert (made.state, made.reason) == ("failed", "no_payment_method")
+    assert fake.all("payment_intent") == []
+
+
+@pytest.mark.parametrize("model", [Team, Studio])
+def test_charge_the_method_that_any_owner_chose(fake: FakeStripe, model: type[Any]) -> None:
+    owner = model.objects.create(name="crew")
+    first = recharge_method(fake, owner)
+    give_card(fake, owner)
+    owner.set_recharge("hundred", threshold=1, payment_method=first)
+    assert recharged(owner).payment_method == first
 
 
 def recharge_method(fake: FakeStripe, owner: Any) -> str:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from usage_credits.billing.owner_references import OWNER_KEY, reference_to
 from usage_credits.billing.recharge_results import RECHARGE_KEY, REFUNDED, Answer, complete, fail
 from usage_credits.billing.stripe_api import Access, retrieve_intent
-from usage_credits.billing.stripe_customers import find_own_customer
+from usage_credits.billing.stripe_customers import find_customer, find_own_customer, owner_of
 from usage_credits.billing.stripe_objects import SUCCEEDED, Payload, metadata_of, sid
 from usage_credits.billing.stripe_purchases import settle_intent
 from usage_credits.ledger.journal import posting
@@ -112,21 +112,23 @@ def _parameters(recharge: Recharge, access: Access) -> dict[str, Any]:
 
 
 def _find_method(recharge: Recharge, owner: Any, access: Access) -> tuple[str, str]:
-    """Return the customer and the payment method: the one that the owner chose, or the customer's default one."""
+    """Return the owner's customer and the payment method: the one that the owner chose, or the default one."""
     settings = RechargeSetting.objects.using(recharge._state.db)
     chosen = settings.values_list("payment_method", flat=True).get(wallet=recharge.wallet_id)
     if chosen:
         method = stripe.PaymentMethod.retrieve(chosen, **access.options()).to_dict()
         holder = sid(method.get("customer"))
-        if not holder:
-            raise _NoPaymentMethod(f"{chosen} is of no customer any more.")
-        return holder, chosen
+        customer = find_customer(holder, access) if holder else None
+        # Whoever can name another one's card must not have it charged.
+        if customer is None or owner_of(customer) != owner:
+            raise _NoPaymentMethod(f"{chosen} is of no customer of the owner's.")
+        return customer.id, chosen
     customer_id = find_own_customer(owner)
     if customer_id is None:
         raise _NoPaymentMethod("The owner has no Stripe customer.")
-    customer = stripe.Customer.retrieve(customer_id, **access.options()).to_dict()
-    invoices = customer.get("invoice_settings") or {}
-    default = sid(invoices.get("default_payment_method")) or sid(customer.get("default_source"))
+    known = stripe.Customer.retrieve(customer_id, **access.options()).to_dict()
+    invoices = known.get("invoice_settings") or {}
+    default = sid(invoices.get("default_payment_method")) or sid(known.get("default_source"))
     if default is None:
         raise _NoPaymentMethod(f"{customer_id} has no default payment method.")
     return customer_id, default
