@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -292,6 +293,86 @@ def test_find_what_was_paid_for_a_wallet_that_was_detached_since(fake: FakeStrip
     assert (made.state, len(charges(fake))) == ("paid", 1)
 
 
+def stop(payer: User) -> None:
+    payer.stop_recharge()
+
+
+def buy_credits(payer: User) -> None:
+    payer.give_credits(1)
+
+
+def agree_anew(payer: User) -> None:
+    payer.set_recharge("hundred", threshold=100)
+
+
+def leave(payer: User) -> None:
+    detach_owner(payer)
+
+
+@pytest.mark.behaviour("TOK-09", "TOK-12")
+@pytest.mark.parametrize("path", ["/v1/customers/", INTENTS])
+@pytest.mark.parametrize("change", [stop, buy_credits, agree_anew, leave])
+def test_charge_nothing_late_that_is_not_wanted_any_more(
+    fake: FakeStripe, payer: User, path: str, change: Callable[[User], None]
+) -> None:
+    wallet = payer.wallet()
+    with time_machine.travel(NOON, tick=False) as clock, capture_events() as events:
+        with fake.outage(path):
+            recharged(payer)
+        change(payer)
+        clock.shift(10 * MINUTE)
+        made = recharge_if_due(Wallet.objects.get(pk=wallet.pk))
+        assert made
+        assert (made.state, made.reason) == ("failed", "not_wanted")
+        assert fake.all("payment_intent") == []
+        assert "recharge_failed" not in names(events)
+        setting = RechargeSetting.objects.get()
+        assert (setting.failures, setting.paused_until) == (0, None)
+
+
+@pytest.mark.behaviour("TOK-10")
+@pytest.mark.parametrize("change", [stop, buy_credits, agree_anew])
+def test_award_what_was_paid_though_it_is_not_wanted_any_more(
+    fake: FakeStripe, payer: User, change: Callable[[User], None]
+) -> None:
+    with time_machine.travel(NOON, tick=False) as clock:
+        with fake.lost_answers(INTENTS):
+            recharged(payer)
+        change(payer)
+        before = payer.credits
+        clock.shift(10 * MINUTE)
+        assert recharged(payer).state == "paid"
+        deliver(fake)
+    assert (payer.credits, len(charges(fake))) == (before + 1_000, 1)
+
+
+@pytest.mark.behaviour("TOK-12")
+def test_stop_while_money_is_on_its_way(fake: FakeStripe, payer: User) -> None:
+    fake.add_bank_account(ensure_customer(payer))
+    made = recharged(payer)
+    payer.stop_recharge()
+    fake.settle_payment(fake.all("payment_intent")[0])
+    deliver(fake)
+    made.refresh_from_db()
+    assert (made.state, payer.credits) == ("succeeded", 1_099)
+    payer.wallet().debit(1_099)
+    assert recharge(payer) is None
+    setting = payer.recharge_setting
+    assert setting
+    assert (setting.is_enabled, setting.stop_reason) == (False, "stopped")
+
+
+def test_pack_that_changes_before_stripe_is_reached_is_not_charged(fake: FakeStripe, payer: User) -> None:
+    with time_machine.travel(NOON, tick=False) as clock:
+        with fake.outage(INTENTS):
+            recharged(payer)
+        clock.shift(10 * MINUTE)
+        with configured(CREDIT_PACKS=[CreditPack("starter", gives=1_000, costs=cents(5_000))]):
+            assert recharged(payer).reason == "not_wanted"
+            assert recharged(payer).reason == "pack_changed"
+    assert fake.all("payment_intent") == []
+
+
 @pytest.mark.parametrize("reached", [True, False])
 def test_never_send_a_key_again_that_stripe_has_forgotten(
     fake: FakeStripe, payer: User, reached: bool
@@ -320,10 +401,13 @@ def test_award_what_was_paid_though_no_webhook_comes(fake: FakeStripe, payer: Us
 
 
 @pytest.mark.behaviour("TOK-10")
-def test_charge_no_more_while_paid_credits_cannot_be_awarded(fake: FakeStripe, payer: User) -> None:
+@pytest.mark.parametrize("packs", [[], [CreditPack("starter", gives=1_000, costs=cents(5_000))]])
+def test_charge_no_more_while_paid_credits_cannot_be_awarded(
+    fake: FakeStripe, payer: User, packs: list[CreditPack]
+) -> None:
     with time_machine.travel(NOON, tick=False) as clock:
         recharged(payer)
-        with configured(CREDIT_PACKS=[]):
+        with configured(CREDIT_PACKS=packs):
             deliver(fake)
             clock.shift(10 * MINUTE)
             assert recharged(payer).state == "paid"

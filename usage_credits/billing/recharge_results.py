@@ -37,6 +37,9 @@ Outcome = Literal["paid", "processing", "declined", "unanswered"]
 
 REFUNDED: Final = "refunded"
 
+NOT_WANTED: Final = "not_wanted"
+"""The reason of a recharge that had not reached Stripe when it was no longer wanted. It is no failure."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -104,8 +107,8 @@ def fail(recharge: Recharge, answer: Answer) -> None:
     """End a recharge as failed and put off the next one; nothing where it has ended.
 
     The owner is told by `recharge_failed`: of the first failure of several in a row, and when recharging is switched
-    off after RECHARGE_MAX_FAILURES of them. Locks the wallet's row; commits with the caller's transaction, or by
-    itself.
+    off after RECHARGE_MAX_FAILURES of them. One that is not wanted any more ends without a word. Locks the wallet's
+    row; commits with the caller's transaction, or by itself.
     """
     with posting(recharge.wallet) as post:
         fail_locked(post, recharge, answer)
@@ -135,7 +138,7 @@ def fail_locked(post: Posting, recharge: Recharge, answer: Answer) -> None:
         .filter(wallet=post.wallet, is_enabled=True)
         .first()
     )
-    if setting is None:
+    if setting is None or recharge.reason == NOT_WANTED:
         return
     _put_off(setting, post.now, recharge.reason)
     is_news = setting.told_at is None or not setting.is_enabled

@@ -11,7 +11,14 @@ from django.db import router
 from django.utils import timezone
 
 from usage_credits.billing.owner_references import OWNER_KEY, reference_to
-from usage_credits.billing.recharge_results import RECHARGE_KEY, REFUNDED, Answer, complete, fail
+from usage_credits.billing.recharge_results import (
+    NOT_WANTED,
+    RECHARGE_KEY,
+    REFUNDED,
+    Answer,
+    complete,
+    fail,
+)
 from usage_credits.billing.stripe_api import Access, retrieve_intent
 from usage_credits.billing.stripe_customers import find_customer, find_own_customer, owner_of
 from usage_credits.billing.stripe_objects import SUCCEEDED, Payload, metadata_of, sid
@@ -23,6 +30,7 @@ KEY_LASTS: Final = datetime.timedelta(hours=23)
 """How long an idempotency key is relied on: Stripe forgets it after a day, and would charge again then."""
 
 NO_METHOD: Final = "no_payment_method"
+NOT_SENT: Final = "not_sent"
 PROCESSING: Final = "processing"
 
 
@@ -30,19 +38,19 @@ class _NoPaymentMethod(Exception):
     """The owner has nothing at Stripe that could be charged."""
 
 
-def pay(recharge: Recharge) -> Answer:
+def pay(recharge: Recharge, *, is_wanted: bool) -> Answer:
     """Charge for a recharge, or find out what came of an earlier try; never charges twice for one recharge.
 
-    The same idempotency key is sent each time. Once Stripe may have forgotten it, the payment is looked for among the
-    customer's instead. Raises nothing of Stripe's.
+    The same idempotency key is sent each time. Once Stripe may have forgotten it, and for a recharge that is not
+    wanted any more, the payment is only looked for among the customer's. Raises nothing of Stripe's.
     """
     access = Access.default()
     if recharge.payment:
         return _look(recharge.payment.removeprefix("pi:"), access)
-    may_be_sent = bool(recharge.payment_method)
-    is_forgotten = timezone.now() - recharge.created_at >= KEY_LASTS
-    if is_forgotten or (may_be_sent and recharge.wallet.owner is None):
-        return _look_for(recharge, access)
+    if not is_wanted:
+        return _look_for(recharge, access, NOT_WANTED)
+    if timezone.now() - recharge.created_at >= KEY_LASTS:
+        return _look_for(recharge, access, NOT_SENT)
     try:
         intent = stripe.PaymentIntent.create(
             **_parameters(recharge, access),
@@ -144,8 +152,8 @@ def _look(intent_id: str, access: Access) -> Answer:
     return _read(intent)
 
 
-def _look_for(recharge: Recharge, access: Access) -> Answer:
-    """Look for a payment whose answer was lost, where it cannot be asked for by its key any more."""
+def _look_for(recharge: Recharge, access: Access, otherwise: str) -> Answer:
+    """Look for a payment whose answer was lost, where it is not asked for by its key; `otherwise` says why it ends."""
     if recharge.customer_id:
         since = int((recharge.created_at - datetime.timedelta(hours=1)).timestamp())
         try:
@@ -158,7 +166,7 @@ def _look_for(recharge: Recharge, access: Access) -> Answer:
                     return _read(intent)
         except stripe.StripeError as error:
             return Answer("unanswered", error=str(error))
-    return Answer("declined", None, "not_sent", "Stripe never heard of it.")
+    return Answer("declined", None, otherwise, "Stripe never heard of it.")
 
 
 def _read(intent: Payload) -> Answer:
