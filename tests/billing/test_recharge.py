@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 import stripe
 import time_machine
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from tests.app.models import Studio, Team, User
 from tests.billing.recharging import INTENTS, charges, deliver, give_card, recharge, recharged
-from tests.billing.shopping import pack_metadata, pay_directly
+from tests.billing.shopping import buy, charge_of, pack_metadata, pay_directly
 from tests.factories import configured, names, stored
 from usage_credits import (
     CreditPack,
@@ -94,10 +95,10 @@ def test_charge_no_method_of_somebody_else(fake: FakeStripe, payer: User, holder
     if holder == "another owner":
         method = recharge_method(fake, Team.objects.create(name="crew"))
     else:
-        stranger = stripe.Customer.create(api_key=settings.STRIPE_TEST_SECRET_KEY)
+        stranger = stripe.Customer.create(api_key=django_settings.STRIPE_TEST_SECRET_KEY)
         method = fake.add_card(stranger.id)["id"]
     if holder == "nobody":
-        stripe.PaymentMethod.detach(method, api_key=settings.STRIPE_TEST_SECRET_KEY)
+        stripe.PaymentMethod.detach(method, api_key=django_settings.STRIPE_TEST_SECRET_KEY)
     payer.set_recharge("starter", threshold=100, payment_method=method)
     made = recharged(payer)
     assert (made.state, made.reason) == ("failed", "no_payment_method")
@@ -535,6 +536,39 @@ def test_stay_within_the_caps_of_day_and_month_in_utc(fake: FakeStripe, payer: U
     assert payer.credits == 99 + 900
 
 
+@pytest.mark.parametrize("zone", ["Pacific/Auckland", "America/Los_Angeles"])
+def test_caps_begin_anew_at_midnight_in_utc_wherever_one_is(
+    fake: FakeStripe, payer: User, settings: Any, zone: str
+) -> None:
+    settings.TIME_ZONE = zone
+    payer.set_recharge("hundred", threshold=1_000_000, max_per_day=1, max_per_month=2)
+    made = []
+    with time_machine.travel(NOON.replace(hour=0) - DAY, tick=False) as clock, timezone.override(zone):
+        for hour in range(4 * 24):
+            if recharge(payer):
+                made.append(hour)
+            deliver(fake)
+            clock.shift(HOUR)
+    # 30 and 31 January, then 1 and 2 February.
+    assert made == [0, 24, 48, 72]
+
+
+def test_removed_card_gives_way_to_the_new_default(fake: FakeStripe, payer: User) -> None:
+    old = fake.all("payment_method")[0]["id"]
+    with time_machine.travel(NOON, tick=False) as clock:
+        with fake.outage(INTENTS):
+            assert recharged(payer).payment_method == old
+        stripe.PaymentMethod.detach(old, api_key=django_settings.STRIPE_TEST_SECRET_KEY)
+        clock.shift(10 * MINUTE)
+        assert recharged(payer).reason == "payment_method_unexpected_state"
+        clock.shift(HOUR)
+        assert recharged(payer).reason == "no_payment_method"
+        new = give_card(fake, payer)["id"]
+        clock.shift(2 * HOUR)
+        made = recharged(payer)
+    assert (made.state, made.payment_method, len(charges(fake))) == ("paid", new, 1)
+
+
 def test_declined_recharges_do_not_count_under_the_caps(fake: FakeStripe, payer: User) -> None:
     customer = ensure_customer(payer)
     payer.set_recharge("starter", threshold=100, max_per_day=1, max_per_month=1)
@@ -582,6 +616,52 @@ def test_charge_no_more_once_what_was_spent_is_claimed(fake: FakeStripe, payer: 
     assert payer.wallet().claims == 1_000
     assert recharge(payer) is None
     assert len(charges(fake)) == 1
+
+
+@pytest.mark.parametrize("back", ["refunded", "disputed"])
+def test_charge_no_more_once_an_older_recharge_is_refunded(fake: FakeStripe, payer: User, back: str) -> None:
+    with time_machine.travel(NOON, tick=False) as clock:
+        recharged(payer)
+        deliver(fake)
+        clock.shift(DAY)
+        payer.set_recharge("starter", threshold=200)
+        clock.shift(DAY)
+        charge = charges(fake)[0]["latest_charge"]
+        dispute = fake.open_dispute(charge) if back == "disputed" else fake.refund(charge)
+        deliver(fake)
+        assert (payer.credits, recharge(payer)) == (99, None)
+        clock.shift(DAY)
+        payer.set_recharge("starter", threshold=2_000)
+        clock.shift(DAY)
+        if back == "disputed":
+            fake.win_dispute(dispute)
+            deliver(fake)
+        assert recharged(payer).state == "paid"
+    assert len(charges(fake)) == 2
+
+
+def test_charge_nobody_for_what_another_payment_claims(fake: FakeStripe, payer: User) -> None:
+    with time_machine.travel(NOON, tick=False) as clock, capture_events() as events:
+        session = buy(fake, payer, "bonus")
+        payer.wallet().debit(payer.credits)
+        clock.shift(HOUR)
+        fake.open_dispute(charge_of(fake, session))
+        deliver(fake)
+        assert (payer.wallet().claims, recharge(payer)) == (600, None)
+        clock.shift(HOUR)
+        payer.set_recharge("starter", threshold=100)
+        assert recharged(payer).state == "paid"
+        deliver(fake)
+    assert (payer.credits, payer.wallet().claims) == (400, 0)
+    assert [event.reason for event in events if event.event == "recharge_failed"] == ["refunded"]
+
+
+def test_refund_of_another_payment_stops_no_recharge(fake: FakeStripe, payer: User) -> None:
+    session = buy(fake, payer, "bonus")
+    fake.refund(charge_of(fake, session))
+    deliver(fake)
+    assert payer.credits == 99
+    assert recharged(payer).state == "paid"
 
 
 def test_charge_no_more_once_it_was_refunded_before_it_was_awarded(fake: FakeStripe, payer: User) -> None:
