@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -29,7 +29,7 @@ from usage_credits import (
 from usage_credits.billing.stripe_customers import ensure_customer
 from usage_credits.ledger.verification import verify
 from usage_credits.models import Fulfillment, PaymentNotice, Recharge, RechargeSetting, Wallet
-from usage_credits.testing import FakeStripe, capture_events
+from usage_credits.testing import FakeStripe, capture_events, use_fake_stripe
 
 NOON = datetime.datetime(2030, 1, 31, 12, tzinfo=datetime.UTC)
 MINUTE, HOUR, DAY = (
@@ -329,6 +329,42 @@ def test_charge_nothing_late_that_is_not_wanted_any_more(
         assert "recharge_failed" not in names(events)
         setting = RechargeSetting.objects.get()
         assert (setting.failures, setting.paused_until) == (0, None)
+
+
+class SlowStripe(FakeStripe):
+    """A Stripe that takes its time to tell of a customer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], object] | None = None
+
+    def handle(self, method: str, path: str, query: str, headers: Mapping[str, str]) -> Any:
+        answer = super().handle(method, path, query, headers)
+        if path.startswith("/v1/customers/") and self.meanwhile:
+            act, self.meanwhile = self.meanwhile, None
+            act()
+        return answer
+
+
+@pytest.mark.behaviour("TOK-09")
+@pytest.mark.parametrize(("change", "state", "paid"), [(stop, "failed", 0), (User.save, "paid", 1)])
+def test_charge_nothing_that_another_run_went_on_with(
+    user: User, change: Callable[[User], None], state: str, paid: int
+) -> None:
+    slow = SlowStripe()
+    with use_fake_stripe(slow), time_machine.travel(NOON, tick=False) as clock:
+        give_card(slow, user)
+        user.set_recharge("starter", threshold=100)
+
+        def go_on() -> None:
+            change(user)
+            clock.shift(10 * MINUTE)
+            assert recharged(user).state == state
+
+        slow.meanwhile = go_on
+        assert recharged(user).state == state
+        sent = [request for request in slow.requests if (request.method, request.path) == ("post", INTENTS)]
+        assert len(sent) == len(charges(slow)) == paid
 
 
 @pytest.mark.behaviour("TOK-10")

@@ -38,6 +38,10 @@ class _NoPaymentMethod(Exception):
     """The owner has nothing at Stripe that could be charged."""
 
 
+class _TakenUp(Exception):
+    """Another run has gone on with the recharge while this one waited for Stripe."""
+
+
 def pay(recharge: Recharge, *, is_wanted: bool) -> Answer:
     """Charge for a recharge, or find out what came of an earlier try; never charges twice for one recharge.
 
@@ -61,7 +65,7 @@ def pay(recharge: Recharge, *, is_wanted: bool) -> Answer:
         return Answer("declined", None, NO_METHOD, str(problem))
     except (stripe.CardError, stripe.InvalidRequestError) as refusal:
         return _refused(refusal)
-    except stripe.StripeError as error:
+    except (_TakenUp, stripe.StripeError) as error:
         return Answer("unanswered", error=str(error))
     return _read(intent.to_dict())
 
@@ -105,7 +109,7 @@ def _parameters(recharge: Recharge, access: Access) -> dict[str, Any]:
         raise _NoPaymentMethod("The wallet has no owner.")
     if not recharge.payment_method:
         recharge.customer_id, recharge.payment_method = _find_method(recharge, owner, access)
-        recharge.save(update_fields=["customer_id", "payment_method"])
+        _keep_method(recharge)
     return {
         "amount": recharge.amount,
         "currency": recharge.currency,
@@ -117,6 +121,13 @@ def _parameters(recharge: Recharge, access: Access) -> dict[str, Any]:
         "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
         "metadata": {**recharge.as_sold, OWNER_KEY: reference_to(owner), RECHARGE_KEY: recharge.key},
     }
+
+
+def _keep_method(recharge: Recharge) -> None:
+    """Write how it is paid before it is; raises _TakenUp where another run has done so, or ended the recharge."""
+    unsent = Recharge.objects.using(recharge._state.db).in_flight().filter(pk=recharge.pk, payment_method="")
+    if not unsent.update(customer_id=recharge.customer_id, payment_method=recharge.payment_method):
+        raise _TakenUp("Another run took it up.")
 
 
 def _find_method(recharge: Recharge, owner: Any, access: Access) -> tuple[str, str]:
