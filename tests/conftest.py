@@ -19,6 +19,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 # They need settings of their own; tests/test_routed.py and tests/test_pooled.py run them. Pools are for PostgreSQL.
 _SETTINGS = os.environ.get("DJANGO_SETTINGS_MODULE")
-collect_ignore = [folder for folder in ("routed", "pooled") if f"tests.settings_{folder}" != _SETTINGS]
+collect_ignore = [
+    folder for folder in ("apart", "routed", "pooled") if f"tests.settings_{folder}" != _SETTINGS
+]
 if os.environ.get("TEST_DATABASE") != "postgres":
     collect_ignore.append("test_pooled.py")

@@ -28,6 +28,14 @@ def database_settings() -> dict[str, Any]:
     return settings
 
 
+def another_database(name: str, **test: Any) -> dict[str, Any]:
+    """Return the settings of a database beside it, with options for its test database."""
+    settings = database_settings()
+    folder, slash, file = settings["TEST"]["NAME"].rpartition("/")
+    named = {"NAME": f"{folder}{slash}{name}_{file}", "DEPENDENCIES": []}
+    return {**settings, "TEST": {**settings["TEST"], **named, **test}}
+
+
 def child_environment() -> dict[str, str]:
     """Return the environment in which another process finds the database of this test run."""
     from django.db import connection  # this module is imported by the settings

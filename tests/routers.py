@@ -1,4 +1,4 @@
-"""The routers of tests/settings_routed.py."""
+"""The routers of tests/settings_routed.py and tests/settings_apart.py."""
 
 from __future__ import annotations
 
@@ -35,3 +35,19 @@ class Replicated(Apart):
 
     def allow_relation(self, one: models.Model, other: models.Model, **hints: Any) -> bool | None:
         return True if {one._state.db, other._state.db} <= {LEDGER, REPLICA} else None
+
+
+class LedgerApart:
+    """Keep the ledger in a database of its own, read from a replica, and all else in `default`."""
+
+    def db_for_read(self, model: type[models.Model], **hints: Any) -> str:
+        return REPLICA if model._meta.app_label == "usage_credits" else "default"
+
+    def db_for_write(self, model: type[models.Model], **hints: Any) -> str:
+        return LEDGER if model._meta.app_label == "usage_credits" else "default"
+
+    def allow_relation(self, one: models.Model, other: models.Model, **hints: Any) -> bool | None:
+        return True if {one._state.db, other._state.db} <= {LEDGER, REPLICA} else None
+
+    def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **hints: Any) -> bool:
+        return app_label == "contenttypes" or db == (LEDGER if app_label == "usage_credits" else "default")

@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import connection
+from django.db import connection, transaction
 from django.test import TestCase
 from django.test.utils import CaptureQueriesContext
 
 from tests.factories import NewcomerFactory, configured, days, make_user, make_wallet, names
 from tests.ledger.statements import sent
-from usage_credits import start_plan
+from usage_credits import InsufficientCredits, start_plan
+from usage_credits.billing.fulfillment import fulfill_due
+from usage_credits.ledger.expiry import book_expired
 from usage_credits.ledger.verification import verify
 from usage_credits.models import Wallet
 from usage_credits.signals import EventContext
@@ -102,6 +104,124 @@ def test_wallet_that_begins_does_not_recover() -> None:
         wallet.debit(600)
         wallet.credit(100)
     assert raised(events) == [(LOW, 50), (RECOVERED, 50)]
+
+
+def test_one_debit_reaches_each_threshold_that_it_passes() -> None:
+    wallet = make_wallet()
+    sell(wallet, 100)
+    with configured(LOW_BALANCE_THRESHOLDS=[0, 10, "10%", "50%", 90]), capture_events() as events:
+        wallet.debit(95)
+        wallet.debit(5)
+        wallet.credit(91)
+    assert raised(events) == [
+        *((LOW, threshold) for threshold in (90, 50, 10, 10)),
+        (LOW, 0),
+        *((RECOVERED, threshold) for threshold in (0, 10, 10, 50, 90)),
+    ]
+    assert [event.metadata for event in events if event.threshold == 10] == [
+        None,
+        {"share": "10%", "last_award": 100},
+    ] * 2
+
+
+def test_batch_reaches_a_threshold_once() -> None:
+    wallet = make_wallet(100)
+    with configured(LOW_BALANCE_THRESHOLDS=[80, 75]), capture_events() as events:
+        wallet.debit_many([5] * 10)
+        wallet.debit_many([45, 10], mode="each")
+    assert raised(events) == [(LOW, 80), (LOW, 75)]
+    assert [event.new_balance for event in events if event.event == LOW] == [80, 75]
+
+
+def test_transfer_reaches_the_sender_and_lets_the_receiver_recover() -> None:
+    sender, receiver, newcomer = make_wallet(100), make_wallet(10), make_wallet()
+    with configured(LOW_BALANCE_THRESHOLD=50), capture_events() as events:
+        moved = sender.transfer_to(receiver, 60)
+        moved.reverse()
+        sender.transfer_to(newcomer, 60)
+    told = [(event.event, event.wallet) for event in events if event.event in (LOW, RECOVERED)]
+    assert told == [(LOW, sender), (RECOVERED, receiver), (LOW, receiver), (RECOVERED, sender), (LOW, sender)]
+
+
+def test_hold_reaches_no_threshold_before_it_is_captured() -> None:
+    wallet = make_wallet(100)
+    with configured(LOW_BALANCE_THRESHOLD=50), capture_events() as events:
+        wallet.hold(100).release()
+        held = wallet.hold(100)
+        assert raised(events) == []
+        held.capture(60)
+        held.release()
+    assert raised(events) == [(LOW, 50)]
+    assert names(events)[-3:] == [LOW, "hold_captured", "hold_released"]
+
+
+def test_expiry_reaches_a_threshold_whoever_books_it() -> None:
+    with time_machine.travel(datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), tick=False) as clock:
+        wallets = [make_wallet(30) for _ in range(2)]
+        for wallet in wallets:
+            wallet.credit(70, expires_at=datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC))
+        clock.shift(days(2))
+        with configured(LOW_BALANCE_THRESHOLD=50), capture_events() as events:
+            wallets[0].debit(1)
+            list(book_expired())
+            list(book_expired())
+    assert [(one.event, one.wallet) for one in events if one.event == LOW] == [
+        (LOW, wallet) for wallet in wallets
+    ]
+
+
+def test_balance_below_zero_reaches_nothing_more_and_recovers_above_zero() -> None:
+    wallet = make_wallet(5)
+    limits = configured(ALLOW_NEGATIVE_BALANCE=True, LOW_BALANCE_THRESHOLDS=[0, 3])
+    with limits, capture_events() as events:
+        wallet.debit(10)
+        wallet.debit(10)
+        wallet.credit(15)
+        wallet.credit(1)
+        wallet.credit(10)
+    assert raised(events) == [(LOW, 3), (LOW, 0), (RECOVERED, 0), (RECOVERED, 3)]
+
+
+def test_credit_that_is_claimed_at_once_leaves_the_balance_low() -> None:
+    wallet = make_wallet()
+    credit = wallet.credit(100)
+    wallet.debit(100)
+    credit.reverse()
+    with configured(LOW_BALANCE_THRESHOLD=50), capture_events() as events:
+        wallet.credit(120)
+    assert raised(events) == [(RECOVERED, 50), (LOW, 50)]
+    assert wallet.balance == 20
+
+
+def test_refused_and_undone_debits_reach_nothing() -> None:
+    wallet = make_wallet(100)
+    with configured(LOW_BALANCE_THRESHOLD=50), capture_events() as events:
+        with pytest.raises(InsufficientCredits):
+            wallet.debit(101)
+        with transaction.atomic():
+            wallet.debit(60)
+            transaction.set_rollback(True)
+        wallet.debit(60, idempotency_key="once")
+        wallet.debit(60, idempotency_key="once")
+    assert raised(events) == [(LOW, 50)]
+
+
+def test_renewal_on_time_reaches_nothing_and_a_late_one_says_what_was_missing() -> None:
+    low = configured(LOW_BALANCE_THRESHOLDS=["20%"])
+    with time_machine.travel(datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), tick=False) as clock, low:
+        user = make_user()
+        start_plan(user, "pro")
+        user.spend_credits_on("mail")
+        with capture_events() as events:
+            clock.move_to(datetime.datetime(2026, 2, 1, tzinfo=datetime.UTC))
+            list(fulfill_due())
+            clock.shift(days(1))
+            list(book_expired())
+        assert raised(events) == []
+        with capture_events() as events:
+            clock.move_to(datetime.datetime(2026, 3, 2, tzinfo=datetime.UTC))
+            list(fulfill_due())
+    assert raised(events) == [(LOW, 100), (RECOVERED, 100)]
 
 
 @pytest.mark.parametrize(

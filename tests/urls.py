@@ -29,6 +29,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("need/free/", gated.need_free),
     path("need/<str:model>/<int:pk>/", gated.need_of),
     path("charge/counted/", gated.charge_counted),
+    path("charge/counted/async/", gated.charge_counted_async),
+    path("charge/stuck/", gated.charge_stuck),
+    path("charge/stuck/async/", gated.charge_stuck_async),
     path("charge/report/", gated.charge_report),
     path("charge/atomic/", gated.charge_in_transaction),
     path("charge/image/", gated.charge_image),
@@ -40,6 +43,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("charge/stream/", gated.charge_stream),
     path("charge/stream/async/", gated.charge_async_stream),
     path("charge/file/", gated.charge_file),
+    path("chat/", gated.chat),
+    path("chat/async/", gated.chat_async),
+    path("chat/stream/", gated.chat_stream),
+    path("chat/stream/async/", gated.chat_stream_async),
 ]
 
 if "djstripe" in settings.INSTALLED_APPS:

@@ -20,10 +20,11 @@ from usage_credits.dsl.operations import Quote
 from usage_credits.exceptions import HoldNotOpen, IdempotencyConflict, InvalidValue
 from usage_credits.ledger.debits import post_debit
 from usage_credits.ledger.entries import DebitEntry
-from usage_credits.ledger.holds import capture, post_hold, release
+from usage_credits.ledger.holds import post_capture, post_hold, release
 from usage_credits.ledger.keys import find_by_key
+from usage_credits.ledger.uses import use_named_in
 from usage_credits.models import Hold, Transaction, Wallet
-from usage_credits.spending import ChargeOptions, audited_entry
+from usage_credits.spending import ChargeOptions, audited_entry, quote_again
 from usage_credits.values import check_amount
 
 logger = logging.getLogger("usage_credits")
@@ -38,18 +39,22 @@ class Charge:
     `transaction` is there from the start, with `replayed` set, and nothing more will be charged.
     """
 
-    def __init__(self, wallet: Wallet, entry: DebitEntry, price: int, ttl: timedelta | None) -> None:
-        """Hold `price`, in a transaction of its own or the caller's; raises InsufficientCredits."""
+    def __init__(self, wallet: Wallet, quoted: Quote, ttl: timedelta | None, options: ChargeOptions) -> None:
+        """Hold the price, in a transaction of its own or the caller's; raises InsufficientCredits."""
+        entry = audited_entry(quoted, **options)
         self.transaction: Transaction | None = _find_charge(wallet, entry)
         self.hold: Hold | None = None
         self.outlasts_block = False
         self.using = router.db_for_write(Wallet, instance=wallet)
         self._wallet = wallet
+        self._quoted = quoted
+        self._options = options
         self._entry = entry
-        self._amount = price
-        if price and self.transaction is None:
+        self._amount = quoted.price
+        self._is_used = False
+        if quoted.price and self.transaction is None:
             # The key is the charge's: where the work fails, the next attempt may hold again.
-            self.hold = post_hold(wallet, replace(entry, amount=price, idempotency_key=None), ttl)
+            self.hold = post_hold(wallet, replace(entry, idempotency_key=None), ttl)
 
     @property
     def amount(self) -> int:
@@ -60,20 +65,32 @@ class Charge:
     def amount(self, amount: int) -> None:
         self._amount = check_amount(amount, minimum=0)
 
+    def used(self, /, **params: Any) -> int:
+        """Price the operation by what the work really used, and return this price; `amount` is it from now on.
+
+        `params` are the operation's; those that are left out stay as they were. The charge then says what was used:
+        its metadata, its tokens and what they cost the project. Say it again when more is known: the last word counts,
+        and so does an `amount` that is set after it. Raises InvalidOperation; then all stays as it was.
+        """
+        self._quoted = quote_again(self._quoted, params)
+        self._entry = audited_entry(self._quoted, **self._options)
+        self._amount = self._quoted.price
+        self._is_used = True
+        return self._amount
+
     def settle(self) -> None:
         """Charge `amount` now; raises InsufficientCredits, HoldNotOpen where the work outlasted the hold."""
         if self.transaction is not None:
             return
         if self.hold is None:
             if self._amount:
-                self.transaction = post_debit(self._wallet, replace(self._entry, amount=self._amount))
+                self.transaction = post_debit(self._wallet, self._owed())
             return
         if not self._amount:
             release(self.hold)
             return
         try:
-            key = self._entry.idempotency_key
-            self.transaction = capture(self.hold, self._amount, final=True, idempotency_key=key)
+            self.transaction = post_capture(self.hold, self._owed())
         except IdempotencyConflict:
             # Another attempt under the same key was charged while this one worked.
             self.transaction = _find_charge(self._wallet, self._entry)
@@ -101,6 +118,12 @@ class Charge:
             pass
         except Exception:
             logger.exception("The hold %s could not be released; it ends by itself", self.hold.pk)
+
+    def _owed(self) -> DebitEntry:
+        """Return the debit of `amount`; what it counts of tokens and costs was estimated where another one was set."""
+        is_known = self._is_used or self._amount == self._quoted.price
+        use = self._entry.use if is_known else use_named_in(self._entry.metadata)
+        return replace(self._entry, amount=self._amount, use=use)
 
 
 class SpendingBlock:
@@ -172,8 +195,7 @@ class SpendingBlock:
         return SpendingBlock(self._find_wallet, self._quoted, self._ttl, self._options)
 
     def _hold(self) -> Charge:
-        entry = audited_entry(self._quoted, **self._options)
-        return Charge(self._find_wallet(), entry, self._quoted.price, self._ttl)
+        return Charge(self._find_wallet(), self._quoted, self._ttl, self._options)
 
     @contextmanager
     def _run(self) -> Iterator[Charge]:

@@ -43,6 +43,11 @@ def quote(name: object, params: Mapping[str, Any]) -> Quote:
     return operation_named(name).quote(params, conf.current().rounding)
 
 
+def quote_again(quoted: Quote, params: Mapping[str, Any]) -> Quote:
+    """Price a use again with other parameters; those that are left out stay as they were. Raises InvalidOperation."""
+    return quoted.anew(params, conf.current().rounding)
+
+
 def charge_entry(
     quoted: Quote,
     **options: Unpack[ChargeOptions],

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+import os
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,11 @@ from django.views.generic import TemplateView
 from tests.app.models import Newcomer, Studio, Team, User
 from usage_credits import CreditsRequiredMixin, InvalidOperation, charges_credits, requires_credits
 
+STUCK_FOR = 60
+"""How many seconds a view works of which nobody waits for the end."""
+LONG = datetime.timedelta(minutes=5)
+"""How long its hold lasts."""
+
 
 class Refused(Exception):
     """What a view raises that went wrong."""
@@ -27,6 +35,13 @@ class Refused(Exception):
 def note(request: HttpRequest) -> None:
     """Leave a trace of a view that ran, in the database."""
     User.objects.filter(username=request.user.get_username()).update(first_name="ran")
+
+
+def trace(name: str, line: str = "") -> None:
+    """Add a line to a file where the test that started this server looks; no rollback takes it back."""
+    if "TRACES" in os.environ:
+        with Path(os.environ["TRACES"], name).open("a") as file:
+            file.write(f"{line}\n")
 
 
 def megabytes(request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -165,6 +180,29 @@ COUNTED: list[int] = []
 @charges_credits("report")
 def charge_counted(request: HttpRequest) -> HttpResponse:
     COUNTED.append(1)
+    trace("ran")
+    return HttpResponse("ran")
+
+
+@charges_credits("report")
+async def charge_counted_async(request: HttpRequest) -> HttpResponse:
+    trace("ran")
+    await asyncio.sleep(0)
+    return HttpResponse("ran")
+
+
+@charges_credits("report", ttl=LONG)
+def charge_stuck(request: HttpRequest) -> HttpResponse:
+    note(request)
+    trace("stuck", str(os.getpid()))
+    threading.Event().wait(STUCK_FOR)
+    return HttpResponse("ran")
+
+
+@charges_credits("report", ttl=LONG)
+async def charge_stuck_async(request: HttpRequest) -> HttpResponse:
+    trace("stuck", str(os.getpid()))
+    await asyncio.sleep(STUCK_FOR)
     return HttpResponse("ran")
 
 
@@ -264,6 +302,42 @@ async def parts_async(request: HttpRequest) -> AsyncIterator[str]:
 @charges_credits("report")
 async def charge_async_stream(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(parts_async(request))
+
+
+def words(request: HttpRequest) -> Iterator[str]:
+    """Answer so many words, and say how many it has been so far."""
+    for number in range(1, int(request.GET["words"]) + 1):
+        request.credit_charge.used(output_tokens=number)  # type: ignore[attr-defined]
+        yield "word "
+
+
+async def words_async(request: HttpRequest) -> AsyncIterator[str]:
+    for word in words(request):
+        await asyncio.sleep(0)
+        yield word
+
+
+charge_chat = charges_credits("chat", params={"model": "small", "input_tokens": 10, "output_tokens": 45})
+
+
+@charge_chat
+def chat(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("".join(words(request)), status=int(request.GET.get("status", 200)))
+
+
+@charge_chat
+async def chat_async(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("".join([word async for word in words_async(request)]))
+
+
+@charge_chat
+def chat_stream(request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse(words(request))
+
+
+@charge_chat
+async def chat_stream_async(request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse(words_async(request))
 
 
 @charges_credits("report")

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+import stripe
 import time_machine
+from django.conf import settings as django_settings
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from tests.app.models import Studio, Team, User
 from tests.billing.recharging import INTENTS, charges, deliver, give_card, recharge, recharged
-from tests.billing.shopping import pack_metadata, pay_directly
+from tests.billing.shopping import buy, charge_of, pack_metadata, pay_directly
 from tests.factories import configured, names, stored
 from usage_credits import (
     CreditPack,
@@ -25,7 +29,7 @@ from usage_credits import (
 from usage_credits.billing.stripe_customers import ensure_customer
 from usage_credits.ledger.verification import verify
 from usage_credits.models import Fulfillment, PaymentNotice, Recharge, RechargeSetting, Wallet
-from usage_credits.testing import FakeStripe, capture_events
+from usage_credits.testing import FakeStripe, capture_events, use_fake_stripe
 
 NOON = datetime.datetime(2030, 1, 31, 12, tzinfo=datetime.UTC)
 MINUTE, HOUR, DAY = (
@@ -83,6 +87,31 @@ def test_charge_the_method_that_was_chosen(fake: FakeStripe, payer: User) -> Non
     give_card(fake, payer)
     payer.set_recharge("starter", threshold=100, payment_method=first)
     assert recharged(payer).payment_method == first
+
+
+@pytest.mark.behaviour("TOK-12")
+@pytest.mark.parametrize("holder", ["another owner", "nobody we know", "nobody"])
+def test_charge_no_method_of_somebody_else(fake: FakeStripe, payer: User, holder: str) -> None:
+    if holder == "another owner":
+        method = recharge_method(fake, Team.objects.create(name="crew"))
+    else:
+        stranger = stripe.Customer.create(api_key=django_settings.STRIPE_TEST_SECRET_KEY)
+        method = fake.add_card(stranger.id)["id"]
+    if holder == "nobody":
+        stripe.PaymentMethod.detach(method, api_key=django_settings.STRIPE_TEST_SECRET_KEY)
+    payer.set_recharge("starter", threshold=100, payment_method=method)
+    made = recharged(payer)
+    assert (made.state, made.reason) == ("failed", "no_payment_method")
+    assert fake.all("payment_intent") == []
+
+
+@pytest.mark.parametrize("model", [Team, Studio])
+def test_charge_the_method_that_any_owner_chose(fake: FakeStripe, model: type[Any]) -> None:
+    owner = model.objects.create(name="crew")
+    first = recharge_method(fake, owner)
+    give_card(fake, owner)
+    owner.set_recharge("hundred", threshold=1, payment_method=first)
+    assert recharged(owner).payment_method == first
 
 
 def recharge_method(fake: FakeStripe, owner: Any) -> str:
@@ -265,6 +294,122 @@ def test_find_what_was_paid_for_a_wallet_that_was_detached_since(fake: FakeStrip
     assert (made.state, len(charges(fake))) == ("paid", 1)
 
 
+def stop(payer: User) -> None:
+    payer.stop_recharge()
+
+
+def buy_credits(payer: User) -> None:
+    payer.give_credits(1)
+
+
+def agree_anew(payer: User) -> None:
+    payer.set_recharge("hundred", threshold=100)
+
+
+def leave(payer: User) -> None:
+    detach_owner(payer)
+
+
+@pytest.mark.behaviour("TOK-09", "TOK-12")
+@pytest.mark.parametrize("path", ["/v1/customers/", INTENTS])
+@pytest.mark.parametrize("change", [stop, buy_credits, agree_anew, leave])
+def test_charge_nothing_late_that_is_not_wanted_any_more(
+    fake: FakeStripe, payer: User, path: str, change: Callable[[User], None]
+) -> None:
+    wallet = payer.wallet()
+    with time_machine.travel(NOON, tick=False) as clock, capture_events() as events:
+        with fake.outage(path):
+            recharged(payer)
+        change(payer)
+        clock.shift(10 * MINUTE)
+        made = recharge_if_due(Wallet.objects.get(pk=wallet.pk))
+        assert made
+        assert (made.state, made.reason) == ("failed", "not_wanted")
+        assert fake.all("payment_intent") == []
+        assert "recharge_failed" not in names(events)
+        setting = RechargeSetting.objects.get()
+        assert (setting.failures, setting.paused_until) == (0, None)
+
+
+class SlowStripe(FakeStripe):
+    """A Stripe that takes its time to tell of a customer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], object] | None = None
+
+    def handle(self, method: str, path: str, query: str, headers: Mapping[str, str]) -> Any:
+        answer = super().handle(method, path, query, headers)
+        if path.startswith("/v1/customers/") and self.meanwhile:
+            act, self.meanwhile = self.meanwhile, None
+            act()
+        return answer
+
+
+@pytest.mark.behaviour("TOK-09")
+@pytest.mark.parametrize(("change", "state", "paid"), [(stop, "failed", 0), (User.save, "paid", 1)])
+def test_charge_nothing_that_another_run_went_on_with(
+    user: User, change: Callable[[User], None], state: str, paid: int
+) -> None:
+    slow = SlowStripe()
+    with use_fake_stripe(slow), time_machine.travel(NOON, tick=False) as clock:
+        give_card(slow, user)
+        user.set_recharge("starter", threshold=100)
+
+        def go_on() -> None:
+            change(user)
+            clock.shift(10 * MINUTE)
+            assert recharged(user).state == state
+
+        slow.meanwhile = go_on
+        assert recharged(user).state == state
+        sent = [request for request in slow.requests if (request.method, request.path) == ("post", INTENTS)]
+        assert len(sent) == len(charges(slow)) == paid
+
+
+@pytest.mark.behaviour("TOK-10")
+@pytest.mark.parametrize("change", [stop, buy_credits, agree_anew])
+def test_award_what_was_paid_though_it_is_not_wanted_any_more(
+    fake: FakeStripe, payer: User, change: Callable[[User], None]
+) -> None:
+    with time_machine.travel(NOON, tick=False) as clock:
+        with fake.lost_answers(INTENTS):
+            recharged(payer)
+        change(payer)
+        before = payer.credits
+        clock.shift(10 * MINUTE)
+        assert recharged(payer).state == "paid"
+        deliver(fake)
+    assert (payer.credits, len(charges(fake))) == (before + 1_000, 1)
+
+
+@pytest.mark.behaviour("TOK-12")
+def test_stop_while_money_is_on_its_way(fake: FakeStripe, payer: User) -> None:
+    fake.add_bank_account(ensure_customer(payer))
+    made = recharged(payer)
+    payer.stop_recharge()
+    fake.settle_payment(fake.all("payment_intent")[0])
+    deliver(fake)
+    made.refresh_from_db()
+    assert (made.state, payer.credits) == ("succeeded", 1_099)
+    payer.wallet().debit(1_099)
+    assert recharge(payer) is None
+    setting = payer.recharge_setting
+    assert setting
+    assert (setting.is_enabled, setting.stop_reason) == (False, "stopped")
+
+
+def test_pack_that_changes_before_stripe_is_reached_is_not_charged(fake: FakeStripe, payer: User) -> None:
+    with time_machine.travel(NOON, tick=False) as clock:
+        with fake.outage(INTENTS):
+            recharged(payer)
+        clock.shift(10 * MINUTE)
+        with configured(CREDIT_PACKS=[CreditPack("starter", gives=1_000, costs=cents(5_000))]):
+            assert recharged(payer).reason == "not_wanted"
+            assert recharged(payer).reason == "pack_changed"
+    assert fake.all("payment_intent") == []
+
+
 @pytest.mark.parametrize("reached", [True, False])
 def test_never_send_a_key_again_that_stripe_has_forgotten(
     fake: FakeStripe, payer: User, reached: bool
@@ -293,10 +438,13 @@ def test_award_what_was_paid_though_no_webhook_comes(fake: FakeStripe, payer: Us
 
 
 @pytest.mark.behaviour("TOK-10")
-def test_charge_no_more_while_paid_credits_cannot_be_awarded(fake: FakeStripe, payer: User) -> None:
+@pytest.mark.parametrize("packs", [[], [CreditPack("starter", gives=1_000, costs=cents(5_000))]])
+def test_charge_no_more_while_paid_credits_cannot_be_awarded(
+    fake: FakeStripe, payer: User, packs: list[CreditPack]
+) -> None:
     with time_machine.travel(NOON, tick=False) as clock:
         recharged(payer)
-        with configured(CREDIT_PACKS=[]):
+        with configured(CREDIT_PACKS=packs):
             deliver(fake)
             clock.shift(10 * MINUTE)
             assert recharged(payer).state == "paid"
@@ -424,6 +572,39 @@ def test_stay_within_the_caps_of_day_and_month_in_utc(fake: FakeStripe, payer: U
     assert payer.credits == 99 + 900
 
 
+@pytest.mark.parametrize("zone", ["Pacific/Auckland", "America/Los_Angeles"])
+def test_caps_begin_anew_at_midnight_in_utc_wherever_one_is(
+    fake: FakeStripe, payer: User, settings: Any, zone: str
+) -> None:
+    settings.TIME_ZONE = zone
+    payer.set_recharge("hundred", threshold=1_000_000, max_per_day=1, max_per_month=2)
+    made = []
+    with time_machine.travel(NOON.replace(hour=0) - DAY, tick=False) as clock, timezone.override(zone):
+        for hour in range(4 * 24):
+            if recharge(payer):
+                made.append(hour)
+            deliver(fake)
+            clock.shift(HOUR)
+    # 30 and 31 January, then 1 and 2 February.
+    assert made == [0, 24, 48, 72]
+
+
+def test_removed_card_gives_way_to_the_new_default(fake: FakeStripe, payer: User) -> None:
+    old = fake.all("payment_method")[0]["id"]
+    with time_machine.travel(NOON, tick=False) as clock:
+        with fake.outage(INTENTS):
+            assert recharged(payer).payment_method == old
+        stripe.PaymentMethod.detach(old, api_key=django_settings.STRIPE_TEST_SECRET_KEY)
+        clock.shift(10 * MINUTE)
+        assert recharged(payer).reason == "payment_method_unexpected_state"
+        clock.shift(HOUR)
+        assert recharged(payer).reason == "no_payment_method"
+        new = give_card(fake, payer)["id"]
+        clock.shift(2 * HOUR)
+        made = recharged(payer)
+    assert (made.state, made.payment_method, len(charges(fake))) == ("paid", new, 1)
+
+
 def test_declined_recharges_do_not_count_under_the_caps(fake: FakeStripe, payer: User) -> None:
     customer = ensure_customer(payer)
     payer.set_recharge("starter", threshold=100, max_per_day=1, max_per_month=1)
@@ -471,6 +652,52 @@ def test_charge_no_more_once_what_was_spent_is_claimed(fake: FakeStripe, payer: 
     assert payer.wallet().claims == 1_000
     assert recharge(payer) is None
     assert len(charges(fake)) == 1
+
+
+@pytest.mark.parametrize("back", ["refunded", "disputed"])
+def test_charge_no_more_once_an_older_recharge_is_refunded(fake: FakeStripe, payer: User, back: str) -> None:
+    with time_machine.travel(NOON, tick=False) as clock:
+        recharged(payer)
+        deliver(fake)
+        clock.shift(DAY)
+        payer.set_recharge("starter", threshold=200)
+        clock.shift(DAY)
+        charge = charges(fake)[0]["latest_charge"]
+        dispute = fake.open_dispute(charge) if back == "disputed" else fake.refund(charge)
+        deliver(fake)
+        assert (payer.credits, recharge(payer)) == (99, None)
+        clock.shift(DAY)
+        payer.set_recharge("starter", threshold=2_000)
+        clock.shift(DAY)
+        if back == "disputed":
+            fake.win_dispute(dispute)
+            deliver(fake)
+        assert recharged(payer).state == "paid"
+    assert len(charges(fake)) == 2
+
+
+def test_charge_nobody_for_what_another_payment_claims(fake: FakeStripe, payer: User) -> None:
+    with time_machine.travel(NOON, tick=False) as clock, capture_events() as events:
+        session = buy(fake, payer, "bonus")
+        payer.wallet().debit(payer.credits)
+        clock.shift(HOUR)
+        fake.open_dispute(charge_of(fake, session))
+        deliver(fake)
+        assert (payer.wallet().claims, recharge(payer)) == (600, None)
+        clock.shift(HOUR)
+        payer.set_recharge("starter", threshold=100)
+        assert recharged(payer).state == "paid"
+        deliver(fake)
+    assert (payer.credits, payer.wallet().claims) == (400, 0)
+    assert [event.reason for event in events if event.event == "recharge_failed"] == ["refunded"]
+
+
+def test_refund_of_another_payment_stops_no_recharge(fake: FakeStripe, payer: User) -> None:
+    session = buy(fake, payer, "bonus")
+    fake.refund(charge_of(fake, session))
+    deliver(fake)
+    assert payer.credits == 99
+    assert recharged(payer).state == "paid"
 
 
 def test_charge_no_more_once_it_was_refunded_before_it_was_awarded(fake: FakeStripe, payer: User) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from django.test import Client
 from tests.app.gated import COUNTED
 from tests.app.models import Newcomer
 from tests.concurrency.processes import run_in_threads
+from tests.concurrency.servers import connect, send
 from usage_credits import CapExceeded, InsufficientCredits
 from usage_credits.billing.fulfillment import Fulfilled, fulfill_due
 from usage_credits.ledger.batches import DebitItem
@@ -247,6 +251,29 @@ def visit_together(user_id: int, threads: int, times: int) -> dict[str, int]:
     errors = [outcome for outcome in run_in_threads(threads, visit) if outcome is not None]
     assert not errors, errors
     return {"ran": len(COUNTED), **{str(status): statuses.count(status) for status in set(statuses)}}
+
+
+def post_together(port: int, path: str, session: str, threads: int, times: int) -> dict[str, int]:
+    """Post to a server from several threads at once, each over a connection of its own; answer what came back."""
+    answers: list[str] = []
+
+    def post(number: int) -> None:
+        with closing(connect(port)) as connection:
+            for _ in range(times):
+                answer = send(connection, "POST", path, session)
+                answers.append(_told(answer.status, answer.getheader("Content-Type"), answer.read()))
+
+    errors = [outcome for outcome in run_in_threads(threads, post) if outcome is not None]
+    assert not errors, errors
+    return Counter(answers)
+
+
+def _told(status: int, kind: str | None, body: bytes) -> str:
+    if kind != "application/problem+json":
+        return str(status)
+    problem = json.loads(body)
+    name = problem["type"].rpartition(":")[2]
+    return f"{status} {name}: {problem['required']} required, {problem['available']} available"
 
 
 def record_one_message(user_id: int, prices: list[int]) -> list[str]:

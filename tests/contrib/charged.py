@@ -24,13 +24,17 @@ def megabytes(user_id: int, mb: int = 5, **_: Any) -> dict[str, Any]:
 
 @app.task(name="tests.render")
 @charged_task("img", owner=user_of, params=megabytes)
-def render(user_id: int, mb: int = 5, fail: bool = False, amount: int | None = None) -> dict[str, Any]:
+def render(
+    user_id: int, mb: int = 5, fail: bool = False, amount: int | None = None, used: int | None = None
+) -> dict[str, Any]:
     """Write, and cost what is asked for, or fail."""
     user = user_of(user_id)
     User.objects.filter(pk=user_id).update(first_name="rendered")
     charge = current_task.request.credit_charge
     if amount is not None:
         charge.amount = amount
+    if used is not None:
+        charge.used(mb=used)
     if fail:
         raise LookupError
     return {"held": user.wallet().held, "replayed": charge.transaction is not None}

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 from celery.signals import task_prerun
 
-from tests.app.models import User
 from tests.billing.fulfilling import amounts_awarded, make_grant, make_subscription
-from tests.billing.recharging import charges, give_card
+from tests.billing.recharging import charges
 from tests.contrib.project import app
-from tests.contrib.waiting import make_due, make_expired
+from tests.contrib.waiting import make_due, make_expired, make_rechargeable
 from tests.factories import amounts_of, configured, make_user, make_wallet, stored
 from usage_credits import InvalidValue
 from usage_credits.contrib.celery import (
@@ -25,7 +24,7 @@ from usage_credits.contrib.celery import (
 )
 from usage_credits.contrib.jobs import JobFailed
 from usage_credits.models import Wallet
-from usage_credits.testing import FakeStripe, capture_events, use_fake_stripe
+from usage_credits.testing import FakeStripe, capture_events
 
 pytestmark = pytest.mark.django_db
 
@@ -67,19 +66,6 @@ def test_fulfill_credits_awards_what_the_command_would_award() -> None:
     done = fulfill_credits.delay(batch_size=2).get()
     assert done == {"awarded": 3, "credits": 210, "failed": 0, "tried": 3}
     assert [amounts_of(wallet) for wallet in wallets] == [[70]] * 3
-
-
-@pytest.fixture
-def fake(db: None) -> Iterator[FakeStripe]:
-    with use_fake_stripe(FakeStripe()) as fake:
-        yield fake
-
-
-def make_rechargeable(fake: FakeStripe, credits: int = 0) -> User:
-    owner = make_user(credits)
-    give_card(fake, owner)
-    owner.set_recharge("starter", threshold=50)
-    return owner
 
 
 def test_recharge_credits_charges_what_the_command_would_charge(fake: FakeStripe) -> None:

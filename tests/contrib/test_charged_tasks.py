@@ -68,6 +68,14 @@ def test_task_is_charged_what_it_says_it_used(amount: int, rows: list[int]) -> N
     assert amounts_of(user.wallet()) == rows
 
 
+def test_task_is_charged_the_price_of_what_it_used() -> None:
+    user = make_user(100)
+    render.delay(user.pk, mb=50, used=7).get()
+    row = user.credit_history.last()
+    assert row
+    assert (row.amount, row.metadata["params"], user.wallet().held) == (-17, {"mb": 7}, 0)
+
+
 def test_task_that_is_run_again_under_its_id_is_charged_once() -> None:
     user = make_user(15)
     with pytest.raises(LookupError):

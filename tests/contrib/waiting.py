@@ -7,9 +7,12 @@ import datetime
 import time_machine
 from django.utils import timezone
 
+from tests.app.models import User
 from tests.billing.fulfilling import make_grant
-from tests.factories import make_wallet
+from tests.billing.recharging import give_card
+from tests.factories import make_user, make_wallet
 from usage_credits.models import Wallet
+from usage_credits.testing import FakeStripe
 
 
 def make_expired(number: int) -> list[Wallet]:
@@ -29,3 +32,11 @@ def make_due(number: int) -> list[Wallet]:
     for wallet in wallets:
         make_grant(wallet, next_fulfillment_at=timezone.now() - datetime.timedelta(minutes=1))
     return wallets
+
+
+def make_rechargeable(fake: FakeStripe, credits: int = 0) -> User:
+    """Return a user with a card whose wallet is recharged below 50 credits."""
+    owner = make_user(credits)
+    give_card(fake, owner)
+    owner.set_recharge("starter", threshold=50)
+    return owner

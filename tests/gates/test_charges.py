@@ -17,7 +17,14 @@ from tests.app.models import Studio
 from tests.factories import amounts_of, configured, make_user, names, stored
 from tests.gates.visiting import JSON, ask, has_run, signed_in, told
 from tests.settings import USAGE_CREDITS
-from usage_credits import HoldNotOpen, InsufficientCredits, InvalidValue, Operation, charges_credits
+from usage_credits import (
+    HoldNotOpen,
+    InsufficientCredits,
+    InvalidValue,
+    Operation,
+    charges_credits,
+    requires_credits,
+)
 from usage_credits.ledger.verification import verify
 from usage_credits.models import Hold
 from usage_credits.testing import capture_events
@@ -316,3 +323,9 @@ def test_bad_options_are_refused_at_once(field: str, options: dict[str, Any]) ->
     with pytest.raises(InvalidValue) as refused:
         charges_credits(**{"operation": "report", **options})
     assert refused.value.field == field
+
+
+@pytest.mark.parametrize("gate", [charges_credits, requires_credits])
+def test_options_that_no_gate_has_are_refused_at_once(gate: Any) -> None:
+    with pytest.raises(TypeError, match="parms"):
+        gate("report", parms={"mb": 5})

@@ -11,7 +11,9 @@ from django.utils import timezone
 
 from tests.app.models import User
 from tests.factories import configured, days
+from tests.plans.filling import SMALL_WALLETS
 from usage_credits import credits, key_spend, usage_summary, with_credits
+from usage_credits.billing import recharge
 from usage_credits.billing.fulfillment import count_due, fulfill_due
 from usage_credits.billing.grants import start_grant
 from usage_credits.ledger.expiry import book_expired, count_expired
@@ -23,6 +25,8 @@ A_FEW = 150
 """How many rows a statement may look at that needs a few: whatever the history, fewer than there are small wallets."""
 POSTED_SINCE = 2_500
 """Rows that the hot wallet got in two days; a report reads no earlier ones."""
+SETTINGS = SMALL_WALLETS + 1
+"""As many wallets may be recharged. Their balances are looked up, by indexes, whatever their histories."""
 OPEN_HOLDS = 2_000
 """How many there are. PostgreSQL may look through them where nearly all holds of one wallet have been closed."""
 
@@ -40,6 +44,7 @@ class Job(NamedTuple):
     act: Act
     indexes: tuple[str, ...]
     """As of a call."""
+    rows: int = A_FEW
 
 
 def _hold(wallet: Wallet) -> Any:
@@ -141,6 +146,9 @@ READS = {
     "balance": Call(_of(lambda wallet: wallet.balance), ("open_lots",)),
     "balance_at": Call(_of(lambda wallet: wallet.balance_at(ago(hours=26))), ("open_lots", "by_date")),
     "balance to come": Call(_of(lambda wallet: wallet.balance_at(timezone.now() + days(9))), ("open_lots",)),
+    "is_due to be recharged": Call(
+        _of(recharge.is_due), ("rechargesetting_wallet_id_key", "recharge_in_flight_of_id_key", "open_lots")
+    ),
     "plan_debit": Call(_of(lambda wallet: wallet.plan_debit(5)), ("open_lots",)),
     "latest rows": Call(_of(lambda wallet: list(wallet.transactions.recent(50))), ()),
     "statement": Call(
@@ -162,5 +170,10 @@ JOBS = {
     "book_expired": Job(lambda: list(book_expired(batch_size=20)), ("open_lots",)),
     "count_due": Job(count_due, ("due",)),
     "fulfill_due": Job(lambda: list(fulfill_due(batch_size=20)), ("due", "one_award_per_date", "stopping")),
+    "count_recharges": Job(
+        recharge.count_due,
+        ("rechargesetting_wallet_id_key", "recharge_in_flight_of_id_key", "open_lots", "to_resume"),
+        SETTINGS,
+    ),
     "notices": Job(lambda: list(PaymentNotice.objects.unresolved()), ("open_notices",)),
 }

@@ -5,12 +5,14 @@ PostgreSQL writes them itself, so that they take seconds; `verify` finds them so
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from django.apps import apps
 from django.db import connection
 
 from tests.app.models import User
+from usage_credits import find_credit_pack
 from usage_credits.models import Wallet
 
 HOT_ROWS = 400_000
@@ -130,6 +132,27 @@ INSERT INTO usage_credits_paymentnotice
 SELECT 'stripe', 'pi:notice ' || n, 'no_owner', '', '', '{}', 1, now(), now(), CASE WHEN mod(n, 500) > 0 THEN now() END
 FROM generate_series(1, 5000) n
 """
+# Every wallet may be recharged, but every tenth has stopped; of every 250th the balance is below its threshold.
+RECHARGE_SETTINGS = """
+INSERT INTO usage_credits_rechargesetting
+    (wallet_id, pack_name, as_sold, threshold, max_per_day, max_per_month, payment_method, is_enabled, stop_reason,
+     failures, paused_until, set_at, created_at)
+SELECT id, 'starter', %(sold)s, CASE WHEN mod(id, 250) = 1 THEN 2 ELSE 0 END * %(amount)s * %(lots)s + 100, 3, 30, '',
+       mod(id, 10) > 0, '', 0, CASE WHEN mod(id, 250) = 126 THEN now() + interval '1 hour' END, now(), now()
+FROM usage_credits_wallet
+"""
+# Ten have ended for each wallet; for every hundredth one is in flight, and few of those are to be asked about.
+RECHARGES = """
+INSERT INTO usage_credits_recharge
+    (wallet_id, in_flight_of_id, key, state, pack_name, as_sold, credits, amount, currency, customer_id,
+     payment_method, payment, reason, error, attempts, next_attempt_at, created_at, ended_at)
+SELECT id, CASE WHEN is_open THEN id END, n || ' of ' || id, CASE WHEN is_open THEN 'started' ELSE 'failed' END,
+       'starter', %(sold)s, 1000, 4900, 'usd', '', '', NULL, '', '', 1,
+       CASE WHEN is_open THEN now() + CASE WHEN mod(id, 500) = 2 THEN -1 ELSE 1 END * interval '1 hour' END,
+       now() - n * interval '9 days' - interval '2 hours', CASE WHEN NOT is_open THEN now() END
+FROM (SELECT id, n, n = 0 AND mod(id, 100) = 2 AS is_open
+      FROM usage_credits_wallet CROSS JOIN generate_series(0, 10) n) numbers WHERE n > 0 OR is_open
+"""
 PROJECTIONS = """
 UPDATE usage_credits_wallet SET balance = %(amount)s * %(lots)s, held = CASE mod(id, 3) WHEN 0 THEN 10 ELSE 0 END,
     cap_count = CASE mod(id, 5) WHEN 0 THEN 2 ELSE 0 END
@@ -149,6 +172,8 @@ FILLING = (
     CLAIMS,
     CAPS,
     NOTICES,
+    RECHARGE_SETTINGS,
+    RECHARGES,
     PROJECTIONS,
 )
 
@@ -174,14 +199,17 @@ def fill_ledger() -> Ledger:
     wallets = Wallet.objects.bulk_create(
         Wallet(owner_type=kind, owner_id=str(owner.pk), asset="credits") for owner in owners
     )
+    sold = find_credit_pack("starter")
+    assert sold
     hot, small = wallets[SMALL_WALLETS // 3], wallets[SMALL_WALLETS // 2]
-    values = {
+    values: dict[str, int | str] = {
         "hot": hot.pk,
         "hot_rows": HOT_ROWS,
         "small_rows": SMALL_ROWS,
         "round": ROUND,
         "amount": AMOUNT,
         "lots": LOTS,
+        "sold": json.dumps(sold.base_metadata()),
     }
     with connection.cursor() as cursor:
         # The rows refer to each other as they should, and asking so a million times takes longer than all the rest.

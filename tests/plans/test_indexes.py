@@ -20,8 +20,7 @@ FROM pg_index i WHERE i.indrelid::regclass::text LIKE %s ORDER BY 2, 1
 UNREAD = {
     "holds_to_end": "expire_credits; PostgreSQL 15 prefers the other index on open holds while there are few",
     "keyalias_transaction_id": "a transaction's page in the admin",
-    "recharges": "the caps of a recharge, of which this ledger has none",
-    "to_resume": "recharge_credits, which finds none in flight here",
+    "recharges": "the caps of a recharge, in test_plans",
     "paymentnotice_fulfillment_id": "a fulfillment's page in the admin",
     "transfer_to_wallet_id": "the foreign key: a wallet can be deleted before it has a history",
 }

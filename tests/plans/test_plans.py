@@ -7,12 +7,24 @@ from django.db import models
 from django.test import Client
 
 from tests.admin.browsing import list_url, page_url
-from tests.plans.calls import A_FEW, JOBS, READS, WRITES, Act, Call
+from tests.plans.calls import A_FEW, JOBS, READS, SETTINGS, WRITES, Act, Call
 from tests.plans.explaining import Statement, explained, indexes_of
 from tests.plans.filling import HOT_ROWS, Ledger
 from usage_credits.admin.base import COUNTED
+from usage_credits.billing.recharge import Recharged, recharge_due
 from usage_credits.ledger.verification import verify
-from usage_credits.models import Allocation, Fulfillment, Hold, Lot, PaymentNotice, Transaction, Wallet
+from usage_credits.models import (
+    Allocation,
+    Fulfillment,
+    Hold,
+    Lot,
+    PaymentNotice,
+    Recharge,
+    RechargeSetting,
+    Transaction,
+    Wallet,
+)
+from usage_credits.testing import FakeStripe, use_fake_stripe
 
 CALLS = WRITES | READS
 MOST_PAGES = 20
@@ -47,8 +59,19 @@ def test_call_reads_what_it_needs_however_long_the_history(ledger: Ledger, call:
 @pytest.mark.parametrize("job", JOBS)
 def test_job_finds_what_is_due_among_all_that_is_not(ledger: Ledger, job: str) -> None:
     statements = run(JOBS[job].act)
-    assert too_slow(statements, A_FEW) == []
+    assert too_slow(statements, JOBS[job].rows) == []
     assert set(JOBS[job].indexes) <= indexes_of(statements), "\n".join(map(str, statements))
+
+
+@pytest.mark.usefixtures("ledger")
+def test_recharges_look_up_balances_once_a_page_and_then_wallets() -> None:
+    done: list[Recharged] = []
+    with use_fake_stripe(FakeStripe()):
+        statements = run(lambda: done.extend(recharge_due(batch_size=8)))
+    assert sum(done, Recharged()).failed > 20
+    assert too_slow(statements, SETTINGS) == []
+    assert len(too_slow(statements, A_FEW)) <= len(done)
+    assert {"recharges", "to_resume", "recharge_in_flight_of_id_key"} <= indexes_of(statements)
 
 
 def test_verification_of_a_wallet_goes_through_no_ledger_of_others(ledger: Ledger) -> None:
@@ -58,7 +81,17 @@ def test_verification_of_a_wallet_goes_through_no_ledger_of_others(ledger: Ledge
 
 @pytest.mark.parametrize(
     "model",
-    [Allocation, Fulfillment, Hold, Lot, PaymentNotice, Transaction, Wallet],
+    [
+        Allocation,
+        Fulfillment,
+        Hold,
+        Lot,
+        PaymentNotice,
+        Recharge,
+        RechargeSetting,
+        Transaction,
+        Wallet,
+    ],
     ids=lambda model: model.__name__,
 )
 def test_list_in_the_admin_reads_no_more_than_it_counts(

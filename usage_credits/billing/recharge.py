@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from django.db import router, transaction
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from usage_credits.billing.providers import require_provider
@@ -26,8 +26,7 @@ from usage_credits.billing.recharge_results import (
     take_in,
     was_refunded,
 )
-from usage_credits.billing.recharge_settings import PERIOD_OF, is_as_agreed
-from usage_credits.ledger.balances import signed_balance
+from usage_credits.billing.recharge_settings import PERIOD_OF, due_settings, is_as_agreed, is_wanted
 from usage_credits.ledger.capped import window_after, window_at
 from usage_credits.ledger.journal import lock_all
 from usage_credits.ledger.posting import Posting
@@ -96,14 +95,14 @@ arecharge_if_due = twin(recharge_if_due)
 def is_due(wallet: Wallet) -> bool:
     """Tell whether a recharge of the wallet would begin now, but for its caps; one statement, no lock."""
     using = router.db_for_write(Wallet, instance=wallet)
-    return _due(using, timezone.now()).filter(wallet=wallet.pk).exists()
+    return due_settings(using, timezone.now()).filter(wallet=wallet.pk).exists()
 
 
 def count_due(*, wallets: WalletRange | None = None, using: str | None = None) -> int:
     """Return how many recharges are due or to be asked about now, in two statements."""
     using, now = using or router.db_for_write(Wallet), timezone.now()
     kept = of_wallets(wallets)
-    return _due(using, now).filter(kept).count() + _to_resume(using, now).filter(kept).count()
+    return due_settings(using, now).filter(kept).count() + _to_resume(using, now).filter(kept).count()
 
 
 def recharge_due(
@@ -145,7 +144,7 @@ class _Run:
             return []
         now = timezone.now()
         rows: QuerySet[Recharge] | QuerySet[RechargeSetting]
-        rows = _to_resume(self._using, now) if in_flight else _due(self._using, now)
+        rows = _to_resume(self._using, now) if in_flight else due_settings(self._using, now)
         found = rows.filter(self._kept, wallet__gt=last).order_by("wallet")
         return list(found.values_list("wallet", flat=True)[: self._size])
 
@@ -184,17 +183,6 @@ def _counted(recharge: Recharge, answer: Answer | None) -> Recharged:
     return Recharged(unanswered=1)
 
 
-def _due(using: str, now: datetime.datetime) -> QuerySet[RechargeSetting]:
-    """Return the settings by which a recharge is due, but for their caps: the one rule of when that is."""
-    balance = Wallet.objects.filter(pk=OuterRef("wallet")).values(now=signed_balance(now))
-    return RechargeSetting.objects.using(using).filter(
-        Q(paused_until=None) | Q(paused_until__lte=now),
-        is_enabled=True,
-        wallet__recharge_in_flight=None,
-        threshold__gt=Subquery(balance),
-    )
-
-
 def _to_resume(using: str, now: datetime.datetime) -> QuerySet[Recharge]:
     return Recharge.objects.using(using).to_resume(now)
 
@@ -215,7 +203,7 @@ def _resumed(wallet_id: int, using: str) -> Recharge | None:
 
 def _started(wallet_id: int, using: str, *, waits: bool) -> Recharge | Literal["held"] | None:
     """Commit the row of a new recharge where one is due, and return it; "held" where somebody holds the wallet."""
-    if not _due(using, timezone.now()).filter(wallet=wallet_id).exists():
+    if not due_settings(using, timezone.now()).filter(wallet=wallet_id).exists():
         return None
     # Durable: the row must be there before Stripe is asked, whatever becomes of a transaction around this.
     with transaction.atomic(using=using, durable=True):
@@ -223,7 +211,7 @@ def _started(wallet_id: int, using: str, *, waits: bool) -> Recharge | Literal["
         if post is None:
             return "held"
         # Asked anew under the lock: an award, another worker or the owner may have come first.
-        setting = _due(using, post.now).filter(wallet=wallet_id).first()
+        setting = due_settings(using, post.now).filter(wallet=wallet_id).first()
         return _begin(post, setting) if setting and _may_begin(post, setting) else None
 
 
@@ -289,7 +277,8 @@ def _advance(recharge: Recharge) -> Answer | None:
 
     if not recharge.is_in_flight:
         return Answer("declined", None, recharge.reason)
-    answer = settle(recharge) if recharge.state == RechargeState.PAID else pay(recharge)
+    is_paid = recharge.state == RechargeState.PAID
+    answer = settle(recharge) if is_paid else pay(recharge, is_wanted=is_wanted(recharge))
     if answer is not None:
         take_in(recharge, answer)
     return answer

@@ -37,6 +37,9 @@ Outcome = Literal["paid", "processing", "declined", "unanswered"]
 
 REFUNDED: Final = "refunded"
 
+NOT_WANTED: Final = "not_wanted"
+"""The reason of a recharge that had not reached Stripe when it was no longer wanted. It is no failure."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -104,8 +107,8 @@ def fail(recharge: Recharge, answer: Answer) -> None:
     """End a recharge as failed and put off the next one; nothing where it has ended.
 
     The owner is told by `recharge_failed`: of the first failure of several in a row, and when recharging is switched
-    off after RECHARGE_MAX_FAILURES of them. Locks the wallet's row; commits with the caller's transaction, or by
-    itself.
+    off after RECHARGE_MAX_FAILURES of them. One that is not wanted any more ends without a word. Locks the wallet's
+    row; commits with the caller's transaction, or by itself.
     """
     with posting(recharge.wallet) as post:
         fail_locked(post, recharge, answer)
@@ -135,7 +138,7 @@ def fail_locked(post: Posting, recharge: Recharge, answer: Answer) -> None:
         .filter(wallet=post.wallet, is_enabled=True)
         .first()
     )
-    if setting is None:
+    if setting is None or recharge.reason == NOT_WANTED:
         return
     _put_off(setting, post.now, recharge.reason)
     is_news = setting.told_at is None or not setting.is_enabled
@@ -154,14 +157,23 @@ def stop_refunded(post: Posting, setting: RechargeSetting) -> None:
 
 
 def was_refunded(wallet: Wallet, setting: RechargeSetting) -> bool:
-    """Tell whether anything of a recharge was refunded or disputed since its owner agreed to `setting`."""
-    recharges = Recharge.objects.using(wallet._state.db).filter(wallet=wallet, created_at__gte=setting.set_at)
+    """Tell whether money went back, by a refund or dispute, since the wallet's owner agreed to `setting`.
+
+    That of a recharge, however old, or of any other payment whose credits had been spent: the next credits would pay
+    for those.
+    """
+    using, since = wallet._state.db, setting.set_at
+    recharges = Recharge.objects.using(using).filter(wallet=wallet)
+    if recharges.filter(reason=REFUNDED, ended_at__gte=since).exists():
+        return True
     awarded = recharges.filter(fulfillment__isnull=False).values("fulfillment")
-    taken = Transaction.objects.using(wallet._state.db).filter(
-        fulfillment__in=awarded, category=CREDIT_PACK_REFUND
+    taken = Transaction.objects.using(using).filter(
+        fulfillment__in=awarded, category=CREDIT_PACK_REFUND, amount__lt=0, created_at__gte=since
     )
-    claimed = Debt.objects.using(wallet._state.db).filter(wallet=wallet, fulfillment__in=awarded)
-    return recharges.filter(reason=REFUNDED).exists() or taken.exists() or claimed.exists()
+    claimed = Debt.objects.using(using).filter(
+        wallet=wallet, fulfillment__isnull=False, created_at__gte=since
+    )
+    return taken.exists() or claimed.exists()
 
 
 def tell_failure(wallet: Wallet, setting: RechargeSetting, reason: str, facts: dict[str, Any]) -> None:

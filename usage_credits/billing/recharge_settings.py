@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any, Final
 
 from django.db import models, router
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
 
 from usage_credits import conf
 from usage_credits.billing.owner_references import reference_to
 from usage_credits.billing.providers import require_provider
 from usage_credits.dsl.packs import CreditPack
 from usage_credits.exceptions import InvalidValue
+from usage_credits.ledger.balances import signed_balance
 from usage_credits.ledger.journal import posting
 from usage_credits.ledger.wallets import find_wallet, open_wallet
-from usage_credits.models import RechargeSetting, Wallet
+from usage_credits.models import Recharge, RechargeSetting, Wallet
 from usage_credits.values import check_amount, check_text
 
 MOST_A_DAY: Final = 3
@@ -71,7 +75,7 @@ def set_recharge(
 def stop_recharge(owner: models.Model) -> RechargeSetting | None:
     """Let the owner's default wallet buy nothing by itself any more, and return its setting, None where it has none.
 
-    A charge that is in flight already may still go through and is awarded then. Locks the wallet's row; commits with
+    A charge that Stripe has already may still go through and is awarded then. Locks the wallet's row; commits with
     the caller's transaction, or by itself.
     """
     setting = find_recharge_setting(owner, router.db_for_write(Wallet, instance=owner))
@@ -98,10 +102,31 @@ def switch_off(setting: RechargeSetting, reason: str = STOPPED) -> RechargeSetti
         return rows.get()
 
 
+def due_settings(using: str, now: datetime.datetime) -> QuerySet[RechargeSetting]:
+    """Return the settings by which a recharge is due, but for their caps: the one rule of when that is."""
+    is_rested = Q(paused_until=None) | Q(paused_until__lte=now)
+    return _wanting(using, now).filter(is_rested, wallet__recharge_in_flight=None)
+
+
+def is_wanted(recharge: Recharge) -> bool:
+    """Tell whether one that is in flight would still begin: its owner may have stopped it, or bought, meanwhile."""
+    settings = _wanting(recharge._state.db, timezone.now())
+    setting = settings.filter(wallet=recharge.wallet_id).first()
+    if setting is None or recharge.wallet.owner is None:
+        return False
+    return setting.as_sold == recharge.as_sold and is_as_agreed(setting)
+
+
 def is_as_agreed(setting: RechargeSetting) -> bool:
     """Tell whether the pack is in CREDIT_PACKS with the figures that the owner agreed to."""
     pack = conf.find_credit_pack(setting.pack_name)
     return pack is not None and pack.base_metadata() == setting.as_sold
+
+
+def _wanting(using: str | None, now: datetime.datetime) -> QuerySet[RechargeSetting]:
+    """Return the settings that are on and whose wallets run low."""
+    balance = Wallet.objects.filter(pk=OuterRef("wallet")).values(now=signed_balance(now))
+    return RechargeSetting.objects.using(using).filter(is_enabled=True, threshold__gt=Subquery(balance))
 
 
 def _find_pack(pack: object) -> CreditPack:

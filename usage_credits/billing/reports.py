@@ -29,8 +29,9 @@ class OutdatedReport(Exception):
 
 def find_fulfillment(key: str, using: str | None = None) -> Fulfillment | None:
     """Return the fulfillment of a payment (`pi:<id>`, `cs:<id>`) or subscription (`sub:<id>`), or None."""
-    using = using or router.db_for_write(Fulfillment)
-    return Fulfillment.objects.using(using).filter(source=SOURCE, source_id=key).first()
+    fulfillments = Fulfillment.objects.using(using or router.db_for_write(Fulfillment))
+    # With its wallet: read later, that would come from wherever the routers read.
+    return fulfillments.filter(source=SOURCE, source_id=key).select_related("wallet").first()
 
 
 def ask_again(settle: Callable[[], T]) -> T:

@@ -11,18 +11,26 @@ from django.db import router
 from django.utils import timezone
 
 from usage_credits.billing.owner_references import OWNER_KEY, reference_to
-from usage_credits.billing.recharge_results import RECHARGE_KEY, REFUNDED, Answer, complete, fail
+from usage_credits.billing.recharge_results import (
+    NOT_WANTED,
+    RECHARGE_KEY,
+    REFUNDED,
+    Answer,
+    complete,
+    fail,
+)
 from usage_credits.billing.stripe_api import Access, retrieve_intent
-from usage_credits.billing.stripe_customers import find_own_customer
+from usage_credits.billing.stripe_customers import find_customer, find_own_customer, owner_of
 from usage_credits.billing.stripe_objects import SUCCEEDED, Payload, metadata_of, sid
 from usage_credits.billing.stripe_purchases import settle_intent
 from usage_credits.ledger.journal import posting
-from usage_credits.models import Fulfillment, PaymentNotice, Recharge
+from usage_credits.models import Fulfillment, PaymentNotice, Recharge, RechargeSetting
 
 KEY_LASTS: Final = datetime.timedelta(hours=23)
 """How long an idempotency key is relied on: Stripe forgets it after a day, and would charge again then."""
 
 NO_METHOD: Final = "no_payment_method"
+NOT_SENT: Final = "not_sent"
 PROCESSING: Final = "processing"
 
 
@@ -30,19 +38,23 @@ class _NoPaymentMethod(Exception):
     """The owner has nothing at Stripe that could be charged."""
 
 
-def pay(recharge: Recharge) -> Answer:
+class _TakenUp(Exception):
+    """Another run has gone on with the recharge while this one waited for Stripe."""
+
+
+def pay(recharge: Recharge, *, is_wanted: bool) -> Answer:
     """Charge for a recharge, or find out what came of an earlier try; never charges twice for one recharge.
 
-    The same idempotency key is sent each time. Once Stripe may have forgotten it, the payment is looked for among the
-    customer's instead. Raises nothing of Stripe's.
+    The same idempotency key is sent each time. Once Stripe may have forgotten it, and for a recharge that is not
+    wanted any more, the payment is only looked for among the customer's. Raises nothing of Stripe's.
     """
     access = Access.default()
     if recharge.payment:
         return _look(recharge.payment.removeprefix("pi:"), access)
-    may_be_sent = bool(recharge.payment_method)
-    is_forgotten = timezone.now() - recharge.created_at >= KEY_LASTS
-    if is_forgotten or (may_be_sent and recharge.wallet.owner is None):
-        return _look_for(recharge, access)
+    if not is_wanted:
+        return _look_for(recharge, access, NOT_WANTED)
+    if timezone.now() - recharge.created_at >= KEY_LASTS:
+        return _look_for(recharge, access, NOT_SENT)
     try:
         intent = stripe.PaymentIntent.create(
             **_parameters(recharge, access),
@@ -53,7 +65,7 @@ def pay(recharge: Recharge) -> Answer:
         return Answer("declined", None, NO_METHOD, str(problem))
     except (stripe.CardError, stripe.InvalidRequestError) as refusal:
         return _refused(refusal)
-    except stripe.StripeError as error:
+    except (_TakenUp, stripe.StripeError) as error:
         return Answer("unanswered", error=str(error))
     return _read(intent.to_dict())
 
@@ -97,7 +109,7 @@ def _parameters(recharge: Recharge, access: Access) -> dict[str, Any]:
         raise _NoPaymentMethod("The wallet has no owner.")
     if not recharge.payment_method:
         recharge.customer_id, recharge.payment_method = _find_method(recharge, owner, access)
-        recharge.save(update_fields=["customer_id", "payment_method"])
+        _keep_method(recharge)
     return {
         "amount": recharge.amount,
         "currency": recharge.currency,
@@ -111,21 +123,31 @@ def _parameters(recharge: Recharge, access: Access) -> dict[str, Any]:
     }
 
 
+def _keep_method(recharge: Recharge) -> None:
+    """Write how it is paid before it is; raises _TakenUp where another run has done so, or ended the recharge."""
+    unsent = Recharge.objects.using(recharge._state.db).in_flight().filter(pk=recharge.pk, payment_method="")
+    if not unsent.update(customer_id=recharge.customer_id, payment_method=recharge.payment_method):
+        raise _TakenUp("Another run took it up.")
+
+
 def _find_method(recharge: Recharge, owner: Any, access: Access) -> tuple[str, str]:
-    """Return the customer and the payment method: the one that the owner chose, or the customer's default one."""
-    chosen: str = recharge.wallet.recharge_setting.payment_method
+    """Return the owner's customer and the payment method: the one that the owner chose, or the default one."""
+    settings = RechargeSetting.objects.using(recharge._state.db)
+    chosen = settings.values_list("payment_method", flat=True).get(wallet=recharge.wallet_id)
     if chosen:
         method = stripe.PaymentMethod.retrieve(chosen, **access.options()).to_dict()
         holder = sid(method.get("customer"))
-        if not holder:
-            raise _NoPaymentMethod(f"{chosen} is of no customer any more.")
-        return holder, chosen
+        customer = find_customer(holder, access) if holder else None
+        # Whoever can name another one's card must not have it charged.
+        if customer is None or owner_of(customer) != owner:
+            raise _NoPaymentMethod(f"{chosen} is of no customer of the owner's.")
+        return customer.id, chosen
     customer_id = find_own_customer(owner)
     if customer_id is None:
         raise _NoPaymentMethod("The owner has no Stripe customer.")
-    customer = stripe.Customer.retrieve(customer_id, **access.options()).to_dict()
-    settings = customer.get("invoice_settings") or {}
-    default = sid(settings.get("default_payment_method")) or sid(customer.get("default_source"))
+    known = stripe.Customer.retrieve(customer_id, **access.options()).to_dict()
+    invoices = known.get("invoice_settings") or {}
+    default = sid(invoices.get("default_payment_method")) or sid(known.get("default_source"))
     if default is None:
         raise _NoPaymentMethod(f"{customer_id} has no default payment method.")
     return customer_id, default
@@ -141,8 +163,8 @@ def _look(intent_id: str, access: Access) -> Answer:
     return _read(intent)
 
 
-def _look_for(recharge: Recharge, access: Access) -> Answer:
-    """Look for a payment whose answer was lost, where it cannot be asked for by its key any more."""
+def _look_for(recharge: Recharge, access: Access, otherwise: str) -> Answer:
+    """Look for a payment whose answer was lost, where it is not asked for by its key; `otherwise` says why it ends."""
     if recharge.customer_id:
         since = int((recharge.created_at - datetime.timedelta(hours=1)).timestamp())
         try:
@@ -155,7 +177,7 @@ def _look_for(recharge: Recharge, access: Access) -> Answer:
                     return _read(intent)
         except stripe.StripeError as error:
             return Answer("unanswered", error=str(error))
-    return Answer("declined", None, "not_sent", "Stripe never heard of it.")
+    return Answer("declined", None, otherwise, "Stripe never heard of it.")
 
 
 def _read(intent: Payload) -> Answer:

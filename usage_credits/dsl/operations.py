@@ -14,6 +14,7 @@ from usage_credits.dsl.costs import Cost, PriceFunction, read_cost
 from usage_credits.dsl.parameters import Parameters
 from usage_credits.dsl.rounding import DEFAULT_ROUNDING, Rounding, round_price
 from usage_credits.dsl.token_prices import ProviderCost, TokenPrices
+from usage_credits.dsl.units import lay_over
 from usage_credits.exceptions import InvalidOperation, InvalidValue
 from usage_credits.values import MAX_AMOUNT, check_metadata, check_operation, check_text
 
@@ -121,6 +122,10 @@ class Quote:
     tokens: int | None = None
     """How many tokens the price counted, of every kind; None where it counts none."""
     provider_cost: ProviderCost | None = None
+
+    def anew(self, params: Mapping[str, Any], rounding: Rounding = DEFAULT_ROUNDING) -> Quote:
+        """Quote the operation for other parameters; those that are left out stay as they were. Raises as `quote`."""
+        return self.operation.quote(lay_over(self.params, params), rounding)
 
     def audit(self, executed_at: datetime, version: str) -> dict[str, Any]:
         """Return the metadata that a charge keeps: operation, cost, params, metadata, executed_at, version.

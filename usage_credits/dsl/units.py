@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from usage_credits.exceptions import InvalidValue
 
@@ -22,6 +22,8 @@ SIZE_FORMS: Final[Mapping[str, int]] = {
 
 UNIT_SPELLINGS: Final[tuple[str, str]] = ("units", "unit")
 """Two spellings of one parameter."""
+
+_ONE_PARAMETER: Final = (frozenset(SIZE_FORMS), frozenset(UNIT_SPELLINGS))
 
 OPTION_NAMES: Final[tuple[str, ...]] = ("idempotency_key", "attributed_to", "metadata", "ttl", "amount")
 """What spending calls take for themselves and no operation can have as a parameter."""
@@ -49,3 +51,10 @@ def clean_unit(value: object) -> str:
             "unit", value, f"a name other than those of the spending options: {', '.join(OPTION_NAMES)}"
         )
     return value
+
+
+def lay_over(params: Mapping[str, Any], anew: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `params` with what `anew` gives in its place, however either of them spells a size or a unit."""
+    replaced = {form for forms in _ONE_PARAMETER if forms & anew.keys() for form in forms}
+    kept = {name: value for name, value in params.items() if name not in replaced}
+    return {**kept, **anew}

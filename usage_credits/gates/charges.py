@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import timedelta
 from enum import Enum
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, StreamingHttpResponse
@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from usage_credits.charging import Charge, SpendingBlock
 from usage_credits.dsl.setting_values import read_duration
 from usage_credits.exceptions import InsufficientCredits, InvalidValue
-from usage_credits.gates.gate import Attribution, Gate, Message, Params, TurnedAway, ask, check_option
+from usage_credits.gates.gate import Gate, GateOptions, TurnedAway, ask, check_option
 from usage_credits.gates.problems import REFUSALS, Refusal, invalid_value
 from usage_credits.gates.streams import charge_when_sent
 from usage_credits.gates.wrapping import View, awaited, wrapped
@@ -26,21 +26,17 @@ from usage_credits.values import check_operation
 def charges_credits(
     operation: str | Enum,
     *,
-    params: Params = None,
-    owner: Callable[..., Any] | None = None,
     idempotency_key: Callable[..., str | None] | None = None,
-    attributed_to: Attribution = None,
     ttl: timedelta | None = None,
-    methods: Iterable[str] | None = None,
-    redirect_to: Any = None,
-    message: Message = None,
+    **options: Unpack[GateOptions],
 ) -> Callable[[View], View]:
     """Decorate a view, sync or async: hold the price of `operation`, run the view, charge where it answers well.
 
-    A status below 400 is charged, an exception or any other status is not; `request.credit_charge.amount = n` charges
-    n instead. A sync view runs in `atomic()` with its charge: an exception undoes what it wrote, and so does a charge
-    that is refused in the end. Template responses are rendered within. A streamed response is charged when it was read
-    to its end. Without enough credits the view does not run and nothing is written.
+    A status below 400 is charged, an exception or any other status is not; `request.credit_charge.used(…)` charges the
+    price of what was used instead, `.amount = n` n credits. A sync view runs in `atomic()` with its charge: an
+    exception undoes what it wrote, and so does a charge that is refused in the end. Template responses are rendered
+    within. A streamed response is charged when it was read to its end. Without enough credits the view does not run
+    and nothing is written.
 
     `idempotency_key` gets the view's arguments and returns a key or None: under a key that was charged before, the
     view runs and nothing more is charged, `request.credit_charge.transaction` being there from the start. `ttl` is how
@@ -50,15 +46,7 @@ def charges_credits(
 
     Within a transaction of the caller's (ATOMIC_REQUESTS) the wallet stays locked until that has committed.
     """
-    gate = Gate(
-        check_operation(operation),
-        params=params,
-        owner=owner,
-        attributed_to=attributed_to,
-        methods=methods,
-        redirect_to=redirect_to,
-        message=message,
-    )
+    gate = Gate(check_operation(operation), **options)
     charging = Charging(gate, idempotency_key, ttl)
     return lambda view: wrapped(view, charging.run, charging.run_async)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, cast
+from typing import Any, Final, TypedDict, cast
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.core.exceptions import ValidationError
@@ -32,6 +32,17 @@ Attribution = str | Callable[..., str | None] | None
 
 Message = Any
 """What a person is told: a text, lazy ones too, or what gets the request and the refusal and returns one."""
+
+
+class GateOptions(TypedDict, total=False):
+    """What every gate takes besides its operation. Callables get the view's arguments, the request first."""
+
+    params: Params
+    owner: Callable[..., Any] | None
+    attributed_to: Attribution
+    methods: Iterable[str] | None
+    redirect_to: Any
+    message: Message
 
 
 class TurnedAway(Exception):

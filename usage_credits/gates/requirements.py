@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 
 from usage_credits.exceptions import InvalidValue
 from usage_credits.gates.coverage import refusal_of, refusal_of_amount
-from usage_credits.gates.gate import Attribution, Gate, Message, Params, TurnedAway
+from usage_credits.gates.gate import Gate, GateOptions, Message, TurnedAway
 from usage_credits.gates.problems import Refusal
 from usage_credits.gates.wrapping import View, awaited, wrapped
 from usage_credits.values import check_amount
@@ -27,12 +27,7 @@ def requires_credits(
     operation: str | Enum | None = None,
     *,
     amount: int | None = None,
-    params: Params = None,
-    owner: Callable[..., Any] | None = None,
-    attributed_to: Attribution = None,
-    methods: Iterable[str] | None = None,
-    redirect_to: Any = None,
-    message: Message = None,
+    **options: Unpack[GateOptions],
 ) -> Callable[[View], View]:
     """Decorate a view, sync or async: without the credits for `operation` it does not run, and nothing is written.
 
@@ -46,16 +41,7 @@ def requires_credits(
     where nobody is signed in, people by a redirect to LOGIN_URL, and 400 for parameters that are refused. Raises
     InvalidValue for a refused option at once, InvalidOperation for an unknown operation when it is asked for.
     """
-    gate = Gate(
-        operation,
-        params=params,
-        owner=owner,
-        attributed_to=attributed_to,
-        methods=methods,
-        redirect_to=redirect_to,
-        message=message,
-    )
-    return Requirement(gate, amount).before
+    return Requirement(Gate(operation, **options), amount).before
 
 
 class Requirement:

@@ -138,6 +138,13 @@ def capture(held: Hold, amount: int | None = None, **options: Unpack[CaptureOpti
         return post.holds.capture(stored, parts, entry, final=options.get("final", False))
 
 
+def post_capture(held: Hold, entry: DebitEntry) -> Transaction:
+    """Charge a checked entry for what the hold was placed for, and release the rest; otherwise as `capture`."""
+    with _opened(held, entry.metadata) as (post, parts):
+        replay = _find_capture(post, held, entry.amount, entry.idempotency_key)
+        return replay or post.holds.capture(_still_open(held, post, parts), parts, entry, final=True)
+
+
 def release(held: Hold) -> Hold:
     """Give back what the hold still keeps, each part to its own lot; what has expired meanwhile is gone at once.
 
@@ -154,8 +161,11 @@ def release(held: Hold) -> Hold:
 
 
 @contextmanager
-def _opened(held: Hold) -> Iterator[tuple[Posting, list[HeldLot]]]:
-    """Yield a posting to the hold's wallet and what the hold keeps, none if it is closed; refresh `held` after it."""
+def _opened(held: Hold, metadata: dict[str, Any] | None = None) -> Iterator[tuple[Posting, list[HeldLot]]]:
+    """Yield a posting to the hold's wallet and what the hold keeps, none if it is closed; refresh `held` after it.
+
+    `metadata` (default: the hold's) says what for where credits lack.
+    """
     parts: list[HeldLot] = []
     try:
         with posting(held.wallet, takes=True) as post:
@@ -165,7 +175,8 @@ def _opened(held: Hold) -> Iterator[tuple[Posting, list[HeldLot]]]:
                 part.hold = parts[0].hold
             yield post, parts
     except InsufficientCredits as refusal:
-        entry = DebitEntry(refusal.required, held.category, held.metadata, operation=held.operation)
+        said = held.metadata if metadata is None else metadata
+        entry = DebitEntry(refusal.required, held.category, said, operation=held.operation)
         announce_refusal(held.wallet, entry, refusal)
         raise
     for name in ("captured", "is_open", "expires_at") if parts else ():

@@ -38,8 +38,8 @@ def charged_task(
     under one id, by a retry or because its message came twice, is charged once. The body runs in `atomic()` with its
     charge; an exception, `self.retry()` too, undoes both and releases the hold. `ttl` is how long the hold lasts
     (default: HOLD_TTL), also after a worker was killed. Within the body `current_task.request.credit_charge` is its
-    `usage_credits.charging.Charge`: `.amount = n` charges n instead, and `.transaction` is there from the start where
-    it was charged before.
+    `usage_credits.charging.Charge`: `.used(…)` charges the price of what was used instead, `.amount = n` n credits;
+    `.transaction` is there from the start where it was charged before.
 
     Raises InvalidValue for a refused option at once. The task raises InsufficientCredits, and InvalidOperation for
     an unknown operation or refused parameters, before its body runs.
