@@ -44,6 +44,18 @@ def test_balance_history_tells_the_end_of_each_day_and_of_today_as_it_is_now(clo
 
 
 @pytest.mark.django_db
+def test_balance_history_tells_of_every_so_many_days_back_from_today(clock: Any) -> None:
+    wallet = make_wallet(100)
+    clock.shift(days(8))
+    wallet.debit(30)
+    assert balance_history(wallet, 15, every=7) == [
+        (datetime.date(2025, 12, 26), 0),
+        (datetime.date(2026, 1, 2), 100),
+        (datetime.date(2026, 1, 9), 70),
+    ]
+
+
+@pytest.mark.django_db
 def test_balance_history_counts_no_expired_lot_whether_booked_or_not(clock: Any) -> None:
     wallet = make_wallet(10)
     wallet.credit(100, expires_at=START + days(1))
@@ -72,8 +84,11 @@ def test_balance_history_takes_days_of_the_current_time_zone(clock: Any) -> None
 @pytest.mark.django_db
 @pytest.mark.parametrize("number", [*bad_values.AMOUNTS, 367], ids=bad_values.named)
 def test_balance_history_refuses_what_is_no_number_of_days(number: Any) -> None:
+    wallet = make_wallet()
     with pytest.raises(InvalidValue, match="days: "):
-        balance_history(make_wallet(), number)
+        balance_history(wallet, number)
+    with pytest.raises(InvalidValue, match="every: "):
+        balance_history(wallet, every=number)
 
 
 @pytest.mark.django_db

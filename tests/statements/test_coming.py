@@ -12,11 +12,15 @@ from django.test.utils import CaptureQueriesContext
 from tests.factories import configured, days, make_user
 from usage_credits import SubscriptionPlan, credits, start_plan, stop_plan
 from usage_credits.statements.coming import ComingEvent, Kind, coming_events
+from usage_credits.testing import StripeWorld
 
 pytestmark = pytest.mark.django_db
 
 START = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
-PLANS = [SubscriptionPlan("free", gives=credits(50).every("month"), unused_credits="rollover")]
+PLANS = [
+    SubscriptionPlan("free", gives=credits(50).every("month"), unused_credits="rollover"),
+    SubscriptionPlan("pro", stripe_price="price_pro", gives=credits(500).every("month")),
+]
 
 
 @pytest.fixture
@@ -63,6 +67,17 @@ def test_coming_events_tell_when_a_plan_ends_and_nothing_after_it() -> None:
             ("02-01", Kind.AWARD, 50, "free"),
             ("02-10", Kind.END, None, "free"),
         ]
+
+
+def test_coming_events_tell_when_a_paid_plan_is_renewed(stripe_world: StripeWorld) -> None:
+    user = make_user()
+    with configured(SUBSCRIPTION_PLANS=PLANS):
+        stripe_world.subscribe(user, "pro")
+        [expiry] = user.wallet().lots.values_list("expires_at", flat=True)
+        renewal, end = coming_events(user.wallet())
+        assert (renewal.kind, renewal.credits, renewal.name) == (Kind.AWARD, 500, "pro")
+        assert (end.kind, end.credits, end.moment) == (Kind.EXPIRY, -500, expiry)
+        assert renewal.moment < end.moment
 
 
 def test_coming_events_leave_out_what_is_over(clock: Any) -> None:

@@ -38,6 +38,15 @@ def coming_dates(fulfillment: Fulfillment, count: int = 3) -> list[Coming]:
     return coming
 
 
+def next_award(fulfillment: Fulfillment) -> Coming | None:
+    """Return the next grid date, also one that waits for its payment; None before a stop that has a reason."""
+    ahead = copy.copy(fulfillment)
+    if not ahead.stop_reason:
+        # The end of what is paid: the next payment moves it on.
+        ahead.stops_at = None
+    return next(iter(coming_dates(ahead, 1)), None)
+
+
 def _credits(fulfillment: Fulfillment) -> int | None:
     try:
         return cycle_of(fulfillment).amount

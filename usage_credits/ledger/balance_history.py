@@ -36,16 +36,18 @@ class _Waiting(NamedTuple):
     amount: int
 
 
-def balance_history(wallet: Wallet, days: int = 30) -> list[DayBalance]:
+def balance_history(wallet: Wallet, days: int = 30, *, every: int = 1) -> list[DayBalance]:
     """Return the balance at the end of each of the last `days` days, today's the last, in the current time zone.
 
-    Expired lots never count, booked or not, as in `balance_at`. Four statements. Raises InvalidValue for `days` that
-    are no whole number (int) from 1 to 366, and WalletNotFound.
+    With `every`, only of each so many days, counted back from today: a year of weeks is built in a seventh of the
+    time. Expired lots never count, booked or not, as in `balance_at`. Four statements. Raises InvalidValue for `days`
+    and `every` that are no whole number (int) from 1 to 366, and WalletNotFound.
     """
-    if type(days) is not int or not 1 <= days <= LONGEST:
-        raise InvalidValue.of("days", days, f"a whole number (int) from 1 to {LONGEST}")
+    for field, number in (("days", days), ("every", every)):
+        if type(number) is not int or not 1 <= number <= LONGEST:
+            raise InvalidValue.of(field, number, f"a whole number (int) from 1 to {LONGEST}")
     today = timezone.localdate()
-    dates = [today - datetime.timedelta(days=back) for back in range(days - 1, -1, -1)]
+    dates = [today - datetime.timedelta(days=back) for back in range(0, days, every)][::-1]
     ends = [midnight(date, after=1) for date in dates[:-1]]
     balance, _held = balance_and_held(wallet)
     balances = _balances_at(wallet, ends) if ends else []

@@ -11,7 +11,7 @@ from django.db.models import Q, Sum
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from usage_credits.billing.forecasts import coming_dates
+from usage_credits.billing.forecasts import coming_dates, next_award
 from usage_credits.models import Fulfillment, Hold, Lot, Wallet
 
 MOST: Final = 10
@@ -67,10 +67,9 @@ def _of_fulfillments(wallet: Wallet, limit: int, using: str) -> list[ComingEvent
     runs = Q(next_fulfillment_at__isnull=False) | Q(stops_at__gt=timezone.now())
     found: list[ComingEvent] = []
     for fulfillment in Fulfillment.objects.using(using).filter(runs, wallet=wallet).order_by("pk"):
-        found += [
-            ComingEvent(date, Kind.AWARD, credits, name)
-            for date, name, credits in coming_dates(fulfillment, limit)
-        ]
+        # A subscription that goes on is paid for no longer than its period: only its renewal is foreseen.
+        awards = coming_dates(fulfillment, limit) or filter(None, [next_award(fulfillment)])
+        found += [ComingEvent(date, Kind.AWARD, credits, name) for date, name, credits in awards]
         if fulfillment.stop_reason and fulfillment.stops_at and fulfillment.stops_at > timezone.now():
             name = fulfillment.plan_name or fulfillment.pack_name
             found.append(ComingEvent(fulfillment.stops_at, Kind.END, None, name))

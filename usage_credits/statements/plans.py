@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import datetime
 from dataclasses import dataclass
 from typing import Final
@@ -11,7 +10,7 @@ from django.db import router
 from django.db.models import Q
 from django.utils import timezone
 
-from usage_credits.billing.forecasts import coming_dates
+from usage_credits.billing.forecasts import next_award
 from usage_credits.billing.manual_fulfillments import STOPPED
 from usage_credits.billing.stops import CANCELED
 from usage_credits.models import MANUAL_SOURCE, Fulfillment, FulfillmentKind, Wallet
@@ -49,11 +48,7 @@ def running_plans(wallet: Wallet | None) -> list[RunningPlan]:
 
 
 def _running(fulfillment: Fulfillment) -> RunningPlan:
-    ahead = copy.copy(fulfillment)
-    if not ahead.stop_reason:
-        # The end of what is paid: the next payment moves it on.
-        ahead.stops_at = None
-    coming = next(iter(coming_dates(ahead, 1)), None)
+    coming = next_award(fulfillment)
     is_ending = fulfillment.stop_reason in ENDINGS
     return RunningPlan(
         name=fulfillment.plan_name,

@@ -21,8 +21,8 @@ from usage_credits.statements.coming import coming_events
 from usage_credits.statements.plans import running_plans
 from usage_credits.views.pages import WalletPage
 
-PERIODS: Final = (30, 90, 365)
-"""The numbers of days of which the chart can tell; the first is shown where none is asked for."""
+PERIODS: Final = {30: 1, 90: 1, 365: 7}
+"""The numbers of days of which the chart can tell, and how many lie between two figures; the first is the default."""
 
 MOST_LOTS: Final = 20
 MOST_EVENTS: Final = 5
@@ -42,14 +42,15 @@ class WalletView(WalletPage):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         days = self._days()
-        chart = balance_chart(balance_history(self.wallet, days)) if self.wallet else None
-        shown = {"chart": chart, "days": days, "periods": PERIODS}
+        wallet = self.wallet
+        chart = balance_chart(balance_history(wallet, days, every=PERIODS[days])) if wallet else None
+        shown = {"chart": chart, "days": days, "periods": tuple(PERIODS)}
         if not self.is_part:
             shown |= self._figures()
         return super().get_context_data(**shown, **kwargs)
 
     def _days(self) -> int:
-        asked = self.request.GET.get("days") or str(PERIODS[0])
+        asked = self.request.GET.get("days") or str(min(PERIODS))
         if asked not in map(str, PERIODS):
             raise Http404("There is no chart of so many days.")
         return int(asked)
