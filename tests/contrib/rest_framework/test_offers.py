@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from djstripe.models import Price
 from rest_framework.test import APIRequestFactory, force_authenticate
 
 from tests.app.models import Newcomer, Studio, User
@@ -12,7 +13,7 @@ from tests.contrib.rest_framework.asking import Program
 from tests.factories import add_lots, configured, make_user, stored
 from usage_credits import CreditPack, Operation, SubscriptionPlan, cents, credits, euros
 from usage_credits.contrib.rest_framework.offers import EstimateView
-from usage_credits.testing import capture_events
+from usage_credits.testing import FakeStripe, capture_events
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.contrib.rest_framework.urls")]
 
@@ -38,7 +39,8 @@ def test_packs_show_what_they_award_and_cost() -> None:
     assert [pack["price"]["currency"] for pack in shown] == ["usd", "eur"]
 
 
-def test_plans_show_what_is_sold_and_by_which_periods() -> None:
+def test_plans_show_what_is_sold_and_what_it_costs_as_far_as_it_is_known(fake: FakeStripe) -> None:
+    Price.sync_from_stripe_data(fake.add_price("price_m", amount=2_900))
     monthly = credits(500).every("month")
     plans = [
         SubscriptionPlan(
@@ -68,9 +70,13 @@ def test_plans_show_what_is_sold_and_by_which_periods() -> None:
         "unused_credits": "expire",
         "rollover_cap": None,
         "per_seat": False,
-        "periods": ["month", "year"],
+        "prices": [
+            {"period": "month", "price": {"amount": 2_900, "currency": "usd"}, "every": "P1M"},
+            {"period": "year", "price": None, "every": "P1Y"},
+        ],
     }
-    assert (team["every"], team["per_seat"], team["periods"]) == ("P14D", True, [])
+    assert (team["every"], team["per_seat"]) == ("P14D", True)
+    assert team["prices"] == [{"period": None, "price": None, "every": None}]
     assert (roll["unused_credits"], roll["rollover_cap"]) == ("rollover", 50)
     assert "price_" not in answer.content.decode()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
@@ -13,10 +13,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from usage_credits import conf
+from usage_credits.billing.plan_prices import PlanPrice, plan_prices
 from usage_credits.billing.providers import can_sell, provider_errors
 from usage_credits.contrib.rest_framework import serializers
 from usage_credits.contrib.rest_framework.problems import CreditProblem, turn_away
 from usage_credits.contrib.rest_framework.views import CreditView
+from usage_credits.dsl.plans import SubscriptionPlan
 from usage_credits.exceptions import InvalidValue
 from usage_credits.gates.coverage import available_for, refusal_of
 from usage_credits.gates.problems import Problem, problem_of
@@ -33,13 +35,22 @@ class PackListView(CreditView, ListAPIView[Any]):
         return conf.current().catalogue.packs
 
 
+class PlanOnSale(NamedTuple):
+    """A plan and what it costs."""
+
+    plan: SubscriptionPlan
+    prices: list[PlanPrice]
+
+
 class PlanListView(CreditView, ListAPIView[Any]):
     """The plans that are sold, in the order of settings: those with a price that are not archived."""
 
     serializer_class = serializers.CreditPlanSerializer
 
     def get_queryset(self) -> Any:
-        return conf.current().catalogue.plans_on_sale
+        sold = conf.current().catalogue.plans_on_sale
+        prices = plan_prices(sold)
+        return [PlanOnSale(plan, prices[plan.name]) for plan in sold]
 
 
 class EstimateView(CreditView):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -88,25 +87,29 @@ class CreditPackSerializer(serializers.Serializer[Any]):
     price = CreditPriceSerializer(read_only=True)
 
 
-class CreditPlanSerializer(serializers.Serializer[Any]):
-    """A plan that is sold: `credits` come `every` so often (ISO 8601).
+class CreditPlanPriceSerializer(serializers.Serializer[Any]):
+    """One of a plan's prices: `period` is what checkout wants to know it by, null where there is a single price.
 
-    `periods` are those among which checkout lets choose; none where there is a single price.
+    `price` is for one seat, `every` so often (ISO 8601); null where the project has not heard of it from Stripe.
     """
 
-    name = serializers.CharField(read_only=True)
-    credits = serializers.IntegerField(source="amount", read_only=True)
-    every = serializers.CharField(source="period.iso", read_only=True)
-    signup_bonus = serializers.IntegerField(read_only=True)
-    trial_includes = serializers.IntegerField(read_only=True)
-    unused_credits = serializers.CharField(read_only=True)
-    rollover_cap = serializers.IntegerField(read_only=True, allow_null=True)
-    per_seat = serializers.BooleanField(read_only=True)
-    periods = serializers.SerializerMethodField()
+    period = serializers.CharField(read_only=True, allow_null=True)
+    price = CreditPriceSerializer(source="cost.money", read_only=True, default=None, allow_null=True)
+    every = serializers.CharField(source="every.iso", read_only=True, default=None, allow_null=True)
 
-    def get_periods(self, plan: SubscriptionPlan) -> list[str]:
-        """What `period` may be."""
-        return list(plan.stripe_price) if isinstance(plan.stripe_price, Mapping) else []
+
+class CreditPlanSerializer(serializers.Serializer[Any]):
+    """A plan that is sold: `credits` come `every` so often (ISO 8601)."""
+
+    name = serializers.CharField(source="plan.name", read_only=True)
+    credits = serializers.IntegerField(source="plan.amount", read_only=True)
+    every = serializers.CharField(source="plan.period.iso", read_only=True)
+    signup_bonus = serializers.IntegerField(source="plan.signup_bonus", read_only=True)
+    trial_includes = serializers.IntegerField(source="plan.trial_includes", read_only=True)
+    unused_credits = serializers.CharField(source="plan.unused_credits", read_only=True)
+    rollover_cap = serializers.IntegerField(source="plan.rollover_cap", read_only=True, allow_null=True)
+    per_seat = serializers.BooleanField(source="plan.per_seat", read_only=True)
+    prices = CreditPlanPriceSerializer(many=True, read_only=True)
 
 
 class CreditProblemSerializer(serializers.Serializer[Any]):
