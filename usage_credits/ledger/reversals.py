@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import QuerySet, Sum
@@ -15,13 +16,30 @@ from usage_credits.ledger.journal import posting, postings
 from usage_credits.ledger.posting import Posting
 from usage_credits.ledger.returns import Returned, Undone, give_back, undone_of, use_left_of
 from usage_credits.models import Allocation, Debt, Transaction, Transfer
-from usage_credits.values import check_text
+from usage_credits.values import check_metadata, check_text
 
 IRREVERSIBLE = {
     EXPIRATION: "what expired is gone",
     REVERSAL: "a reversal stays; post the row again instead",
     **dict.fromkeys(REFUNDS, "refunds follow their payment"),
 }
+
+
+@dataclass(frozen=True)
+class Reversal:
+    """What undoes something: its rows, and the claims on what was spent of the credits that it takes back.
+
+    `replayed` tells that it was posted before, and nothing by this call.
+    """
+
+    rows: list[Transaction]
+    claims: list[Debt]
+    replayed: bool = False
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Return what is kept with it: the reason and whatever else was given."""
+        return next((part.metadata for part in (*self.rows, *self.claims)), {})
 
 
 def reverse(row: Transaction, *, reason: str | None = None) -> list[Transaction]:
@@ -36,17 +54,7 @@ def reverse(row: Transaction, *, reason: str | None = None) -> list[Transaction]
     `reason` (text) is kept in the metadata. Locks the wallet's row; commits with the caller's transaction, or by
     itself. Raises InvalidValue for expirations, reversals, refunds and the legs of a transfer.
     """
-    facts = _facts(reason)
-    _check_reversible(row)
-    with posting(row.wallet, takes=row.amount > 0) as post:
-        using = post.wallet._state.db
-        undone = undone_of([row], using)[row.pk]
-        is_whole = undone.amount == -row.amount if row.amount < 0 else bool(undone.amount)
-        if is_whole or Debt.objects.using(using).filter(reverses=row).exists():
-            return _first_reversal([row], using)
-        if row.amount > 0:
-            return _take_back(post, [row], facts)
-        return _give_back(post, row, undone, facts)
+    return post_reversal(row, reason=reason).rows
 
 
 def reverse_transfer(transfer: Transfer, *, reason: str | None = None) -> list[Transaction]:
@@ -56,21 +64,68 @@ def reverse_transfer(transfer: Transfer, *, reason: str | None = None) -> list[T
     gets back what was sent, as the lots that paid it were. Locks both wallets' rows in key order. Otherwise as
     `reverse`.
     """
-    facts = {**_facts(reason), "transfer_id": transfer.pk}
+    return post_transfer_reversal(transfer, reason=reason).rows
+
+
+def post_reversal(
+    row: Transaction, *, reason: str | None = None, metadata: Mapping[str, Any] | None = None
+) -> Reversal:
+    """Reverse a row as `reverse` does, with metadata of the caller's, and return all that came of it."""
+    facts = _facts(reason, metadata)
+    _check_reversible(row)
+    with posting(row.wallet, takes=row.amount > 0) as post:
+        using = post.wallet._state.db
+        undone = undone_of([row], using)[row.pk]
+        claims = _claims_of([row], using)
+        if claims or _is_whole(row, undone):
+            return Reversal(_first_rows([row], using), claims, replayed=True)
+        if row.amount > 0:
+            return Reversal(_take_back(post, [row], facts), post.claims.new)
+        return Reversal(_give_back(post, row, undone, facts), [])
+
+
+def post_transfer_reversal(
+    transfer: Transfer, *, reason: str | None = None, metadata: Mapping[str, Any] | None = None
+) -> Reversal:
+    """Reverse a transfer as `reverse_transfer` does, with metadata of the caller's, and return all that came of it."""
+    facts = {**_facts(reason, metadata), "transfer_id": transfer.pk}
     with postings([transfer.to_wallet, transfer.from_wallet], taking=1) as [receiver, sender]:
         # Of the locked wallets' database: what is reversed may have been read from a replica.
         using = receiver.wallet._state.db
         legs = list(transfer.transactions.using(using).oldest_first())
-        if _was_reversed(legs, using):
-            return _first_reversal(legs, using)
+        first, claims = _first_rows(legs, using), _claims_of(legs, using)
+        if first or claims:
+            return Reversal(first, claims, replayed=True)
         arrived = [leg for leg in legs if leg.amount > 0]
         sent = [leg for leg in legs if leg.amount < 0]
-        taken = _take_back(receiver, arrived, facts)
-        return taken + [row for leg in sent for row in _give_back(sender, leg, Undone(), facts)]
+        rows = _take_back(receiver, arrived, facts)
+        rows += [row for leg in sent for row in _give_back(sender, leg, Undone(), facts)]
+        return Reversal(rows, receiver.claims.new)
 
 
-def _facts(reason: str | None) -> dict[str, Any]:
-    return {} if reason is None else {"reason": check_text(reason, "reason")}
+def reversed_among(rows: Collection[Transaction]) -> set[int]:
+    """Return the primary keys of those rows, of one database, that were reversed, by themselves or by their transfer.
+
+    Three statements at most, no lock.
+    """
+    if not rows:
+        return set()
+    using = next(iter(rows))._state.db
+    undone = undone_of(list(rows), using)
+    claimed = {claim.reverses_id for claim in _claims_of(rows, using)}
+    moved = {row.transfer_id for row in rows} - {None}
+    undoing = Transaction.objects.using(using).filter(reverses__transfer__in=moved)
+    transfers = set(undoing.values_list("reverses__transfer", flat=True)) if moved else set()
+    return {
+        row.pk
+        for row in rows
+        if row.pk in claimed or row.transfer_id in transfers or _is_whole(row, undone[row.pk])
+    }
+
+
+def _facts(reason: str | None, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    facts = check_metadata(metadata)
+    return facts if reason is None else {**facts, "reason": check_text(reason, "reason")}
 
 
 def _check_reversible(row: Transaction) -> None:
@@ -82,13 +137,17 @@ def _check_reversible(row: Transaction) -> None:
         raise InvalidValue("transaction", f"{row.category} cannot be reversed: {IRREVERSIBLE[row.category]}.")
 
 
-def _was_reversed(rows: Sequence[Transaction], using: str | None) -> bool:
-    return any(
-        found.using(using).filter(reverses__in=rows).exists() for found in (Transaction.objects, Debt.objects)
-    )
+def _is_whole(row: Transaction, undone: Undone) -> bool:
+    """Tell whether rows undo all that can be undone of a row: of a debit they may have returned only a part."""
+    return undone.amount == -row.amount if row.amount < 0 else bool(undone.amount)
 
 
-def _first_reversal(rows: Sequence[Transaction], using: str | None) -> list[Transaction]:
+def _claims_of(rows: Collection[Transaction], using: str | None) -> list[Debt]:
+    return list(Debt.objects.using(using).filter(reverses__in=rows).order_by("pk"))
+
+
+def _first_rows(rows: Sequence[Transaction], using: str | None) -> list[Transaction]:
+    """Return the rows that reversed these before, marked as replayed."""
     undoing = Transaction.objects.using(using).filter(reverses__in=rows, idempotency_key=None)
     found = list(undoing.oldest_first())
     for row in found:
