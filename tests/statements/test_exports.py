@@ -9,8 +9,10 @@ from django.db import connection
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
-from tests.factories import add_history, make_wallet
-from usage_credits.statements.exports import COLUMNS, csv_pages, csv_response
+from tests.factories import TeamFactory, add_history, make_user, make_wallet
+from usage_credits import detach_owner
+from usage_credits.models import Transaction
+from usage_credits.statements.exports import COLUMNS, WALLET_COLUMNS, csv_pages, csv_response
 
 pytestmark = pytest.mark.django_db
 
@@ -57,6 +59,27 @@ def test_csv_is_read_a_page_at_a_time() -> None:
         assert next(pages).count("\r\n") == 1_000
     assert len(statements) == 1
     assert sum(page.count("\r\n") for page in pages) == 1_500
+
+
+def test_csv_of_several_wallets_says_whose_each_row_is() -> None:
+    parted, team = make_user(5), TeamFactory.create()
+    team.wallet("gems").credit(7)
+    detach_owner(parted)
+    first, second = read(csv_pages(Transaction.objects.all(), with_wallet=True))
+    assert tuple(first) == COLUMNS + WALLET_COLUMNS
+    assert (first["asset"], first["owner_type"], first["owner_id"]) == ("credits", "", "")
+    owner_id = team.wallet("gems").owner_id
+    assert (second["asset"], second["owner_type"], second["owner_id"]) == ("gems", "app.team", owner_id)
+    assert second["wallet"] == str(team.wallet("gems").pk)
+
+
+def test_csv_of_several_wallets_is_read_by_one_statement_a_page() -> None:
+    for _number in range(5):
+        make_wallet(5)
+    rows = Transaction.objects.select_related("transfer").prefetch_related("wallet__owner")
+    with CaptureQueriesContext(connection) as statements:
+        assert len(list(csv_pages(rows, with_wallet=True))) == 2
+    assert len(statements) == 2  # the second finds that there are no more
 
 
 def test_csv_is_a_download_that_nobody_keeps() -> None:

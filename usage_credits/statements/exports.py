@@ -11,7 +11,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 
 from usage_credits.ledger.descriptions import describe
-from usage_credits.models import Transaction
+from usage_credits.models import Transaction, Wallet
 from usage_credits.models.transaction import TransactionQuerySet
 
 COLUMNS: Final = (
@@ -29,19 +29,26 @@ COLUMNS: Final = (
 )
 """What a row has, by names that programs rely on: none of them is translated."""
 
+WALLET_COLUMNS: Final = ("wallet", "asset", "owner_type", "owner_id")
+"""What follows where the rows are of several wallets; a detached wallet has no owner."""
+
 PAGE: Final = 1_000
 """How many rows are read at a time."""
 
 
 def csv_response(
-    request: HttpRequest, rows: TransactionQuerySet, *, filename: str = "statement.csv"
+    request: HttpRequest,
+    rows: TransactionQuerySet,
+    *,
+    filename: str = "statement.csv",
+    with_wallet: bool = False,
 ) -> StreamingHttpResponse:
-    """Return the rows as a download of UTF-8 text, the oldest first.
+    """Return the rows as a download of UTF-8 text, the oldest first; `with_wallet` says of each whose it is.
 
     Each thousand rows are read when they are sent, by a statement of their own: what is posted meanwhile may be among
     the last. Streams under WSGI and ASGI.
     """
-    pages = csv_pages(rows)
+    pages = csv_pages(rows, with_wallet=with_wallet)
     content: Any = _in_thread(pages) if isinstance(request, ASGIRequest) else pages
     return StreamingHttpResponse(
         content,
@@ -50,13 +57,17 @@ def csv_response(
     )
 
 
-def csv_pages(rows: TransactionQuerySet) -> Iterator[str]:
+def csv_pages(rows: TransactionQuerySet, *, with_wallet: bool = False) -> Iterator[str]:
     """Yield the header, then the rows, oldest first, so many at a time."""
     lines = csv.writer(_Echo())
-    yield lines.writerow(COLUMNS)
+    yield lines.writerow(COLUMNS + WALLET_COLUMNS if with_wallet else COLUMNS)
+    rows = rows.order_by("pk").select_related(None).prefetch_related(None)
+    if with_wallet:
+        rows = rows.select_related("wallet__owner_type")
     last = 0
-    while page := list(rows.order_by("pk").filter(pk__gt=last)[:PAGE]):
-        yield "".join(lines.writerow(_cells(row)) for row in page)
+    while page := list(rows.filter(pk__gt=last)[:PAGE]):
+        cells = ([*_cells(row), *(_wallet_cells(row.wallet) if with_wallet else ())] for row in page)
+        yield "".join(map(lines.writerow, cells))
         last = page[-1].pk
 
 
@@ -74,6 +85,12 @@ def _cells(row: Transaction) -> list[Any]:
         _text(row.attributed_to),
         _text(row.idempotency_key),
     ]
+
+
+def _wallet_cells(wallet: Wallet) -> list[Any]:
+    kind = wallet.owner_type
+    owner_type = f"{kind.app_label}.{kind.model}" if kind else ""
+    return [wallet.pk, _text(wallet.asset), owner_type, _text(wallet.owner_id)]
 
 
 def _text(value: str | None) -> str:
