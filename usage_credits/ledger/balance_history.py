@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from django.db import router
-from django.db.models import BigIntegerField, F, Subquery
+from django.db.models import BigIntegerField, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -83,21 +83,21 @@ def _balances_at(wallet: Wallet, moments: Sequence[datetime.datetime]) -> list[i
 
 def _booked_late(wallet: Wallet, since: datetime.datetime, using: str) -> list[_Waiting]:
     """Return what expired before it was booked, and was booked at `since` or later."""
-    expirations = Allocation.objects.using(using).filter(
-        lot__wallet=wallet,
-        debit__wallet=wallet,
-        debit__category=EXPIRATION,
-        debit__hold=None,
-        debit__created_at__gte=since,
-        debit__created_at__gt=F("lot__expires_at"),
+    expirations = Transaction.objects.using(using).filter(
+        wallet=wallet, category=EXPIRATION, hold=None, created_at__gte=since
     )
+    # Each books what is left of one lot. Looked up for each, as a join of all may be read from its other end.
+    lots = Allocation.objects.filter(debit=OuterRef("pk")).order_by("pk")
     found = expirations.values_list(
-        "lot__expires_at", "lot__transaction__created_at", "debit__created_at", "amount"
+        Subquery(lots.values("lot__expires_at")[:1]),
+        Subquery(lots.values("lot__transaction__created_at")[:1]),
+        "created_at",
+        "amount",
     )
     return [
-        _Waiting(max(expiry, created), booked, amount)
+        _Waiting(max(expiry, created), booked, -amount)
         for expiry, created, booked, amount in found
-        if expiry is not None
+        if expiry is not None and expiry < booked
     ]
 
 
