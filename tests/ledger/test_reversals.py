@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from tests.factories import (
     amounts_of,
@@ -20,6 +22,7 @@ from tests.factories import (
 )
 from usage_credits import InvalidValue
 from usage_credits.billing.refunds import Returned, settle_pack
+from usage_credits.ledger.reversals import reversed_among
 from usage_credits.ledger.verification import verify
 from usage_credits.models import Debt, Fulfillment, Transaction, Transfer, Wallet
 from usage_credits.testing import capture_events
@@ -270,6 +273,21 @@ def test_claim_paid_from_another_award_leaves_that_refundable(wallet: Wallet) ->
     settle_pack(sold, lambda: Returned(amount=100, refunded=100))
     assert (wallet.balance, claims_of(wallet)) == (0, 30)
     assert -sum(row.amount for row in sold.transactions.filter(category="credit_pack_refund")) == 70
+
+
+def test_rows_that_were_reversed_are_told_by_three_statements(wallet: Wallet) -> None:
+    other = make_wallet()
+    spent, kept = wallet.credit(50), wallet.credit(50)
+    debit = wallet.debit(60)
+    moved = wallet.transfer_to(other, 20)
+    rows = [spent, kept, debit, *moved.transactions.all(), wallet.debit(1)]
+    assert reversed_among(rows) == set()
+    for done in (spent, debit, moved):
+        done.reverse()
+    with CaptureQueriesContext(connection) as statements:
+        assert reversed_among(rows) == {spent.pk, debit.pk, *moved.transactions.values_list("pk", flat=True)}
+    assert len(statements) == 3 + 1  # the last reads the legs to compare with
+    assert reversed_among([]) == set()
 
 
 def test_rows_that_stay_are_refused(wallet: Wallet, clock: Any) -> None:

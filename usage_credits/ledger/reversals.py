@@ -39,7 +39,8 @@ class Reversal:
     @property
     def metadata(self) -> dict[str, Any]:
         """Return what is kept with it: the reason and whatever else was given."""
-        return next((part.metadata for part in (*self.rows, *self.claims)), {})
+        parts: list[Transaction | Debt] = [*self.rows, *self.claims]
+        return parts[0].metadata if parts else {}
 
 
 def reverse(row: Transaction, *, reason: str | None = None) -> list[Transaction]:
