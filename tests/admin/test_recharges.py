@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from tests.admin import rows
@@ -19,9 +20,14 @@ def stop(client: Client, *settings: RechargeSetting) -> int:
 def test_recharging_is_stopped_for_those_selected(admin_client: Client) -> None:
     first, second, third = (rows.make_recharge_setting() for _ in range(3))
     assert stop(admin_client, first, second) == 302
+    assert stop(admin_client, first) == 302
     assert rows_listed(admin_client, RechargeSetting, is_enabled__exact="1") == [third]
     first.refresh_from_db()
     assert (first.is_enabled, first.stop_reason) == (False, "stopped")
+    logged = LogEntry.objects.order_by("pk").values_list("object_id", flat=True)
+    assert {*logged} == {str(first.pk), str(second.pk)}
+    assert len(logged) == 2
+    assert "Stopped recharging" in admin_client.get(page_url(first, "history")).content.decode()
 
 
 def test_what_is_stopped_already_keeps_its_reason(admin_client: Client) -> None:

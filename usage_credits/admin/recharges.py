@@ -6,8 +6,8 @@ from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from usage_credits.admin.base import OwnedAdmin
 from usage_credits.admin.filters import WalletAssetFilter, WalletOwnerModelFilter
@@ -45,7 +45,7 @@ class RechargeSettingAdmin(OwnedAdmin[RechargeSetting]):
     )
 
     def tables(self, request: HttpRequest, obj: RechargeSetting) -> list[Table | None]:
-        return [self.table(request, _("Recharges"), Recharge, ATTEMPTS, wallet=obj.wallet_id)]
+        return [self.table(request, _("Recharges"), Recharge, ATTEMPTS, wallet__id__exact=obj.wallet_id)]
 
     def has_stop_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("usage_credits.change_rechargesetting")
@@ -55,10 +55,13 @@ class RechargeSettingAdmin(OwnedAdmin[RechargeSetting]):
         enabled = list(queryset.filter(is_enabled=True))
         for setting in enabled:
             switch_off(setting)
+            self.log_change(request, setting, gettext("Stopped recharging the wallet."))
         stopped = len(enabled)
-        text = ngettext("%d wallet is", "%d wallets are", stopped) % stopped
+        text = ngettext(
+            "%d wallet is not recharged any more.", "%d wallets are not recharged any more.", stopped
+        )
         level = messages.SUCCESS if stopped else messages.WARNING
-        self.message_user(request, _("%s not recharged any more.") % text, level)
+        self.message_user(request, text % stopped, level)
 
 
 @admin.register(Recharge)
