@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.contrib.auth.models import Permission
@@ -43,3 +44,14 @@ def staff_client(*permissions: str) -> Client:
     client = Client()
     client.force_login(user)
     return client
+
+
+def token_on(client: Client, url: str) -> str:
+    """Return the token of the form that the page shows."""
+    found = re.search(r'name="token" value="([^"]+)"', client.get(url).content.decode())
+    assert found
+    return found[1]
+
+
+def messages_of(answer: Any) -> list[str]:
+    return [str(message) for message in answer.context["messages"]]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -8,7 +7,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.utils import timezone
 
-from tests.admin.browsing import page_url, staff_client
+from tests.admin.browsing import messages_of, page_url, staff_client, token_on
 from tests.app.models import User
 from tests.factories import TeamFactory, amounts_of, days, make_wallet, stored
 from usage_credits.models import Transaction, Wallet
@@ -18,20 +17,13 @@ pytestmark = pytest.mark.django_db
 
 
 def token_shown(client: Client, wallet: Wallet) -> str:
-    shown = client.get(page_url(wallet, "adjust")).content.decode()
-    found = re.search(r'name="token" value="([^"]+)"', shown)
-    assert found
-    return found[1]
+    return token_on(client, page_url(wallet, "adjust"))
 
 
 def adjust(client: Client, wallet: Wallet, amount: object, **fields: Any) -> Any:
     """Open the form, fill it in and send it; follows to the page that answers."""
     filled = {"reason": "goodwill", "token": fields.get("token") or token_shown(client, wallet), **fields}
     return client.post(page_url(wallet, "adjust"), {"amount": amount, **filled}, follow=True)
-
-
-def messages_of(answer: Any) -> list[str]:
-    return [str(message) for message in answer.context["messages"]]
 
 
 @pytest.mark.behaviour("ADM-04")

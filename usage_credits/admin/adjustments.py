@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.utils import quote, unquote
-from django.contrib.admin.widgets import AdminSplitDateTime, AdminTextareaWidget
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.contrib.admin.widgets import AdminSplitDateTime
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from usage_credits.admin.base import signed
+from usage_credits.admin.manual_postings import (
+    ManualPostingForm,
+    back_to_wallet,
+    find_to_post,
+    new_token,
+    posting_page,
+)
 from usage_credits.dsl.categories import MANUAL_ADJUSTMENT
 from usage_credits.exceptions import IdempotencyConflict, InsufficientCredits, InvalidValue
 from usage_credits.ledger.credits import credit
@@ -29,13 +32,21 @@ from usage_credits.values import MAX_AMOUNT
 if TYPE_CHECKING:
     from usage_credits.admin.wallets import WalletAdmin
 
-PERMISSION = "usage_credits.adjust_wallet"
+
+class _ExpiryInput(AdminSplitDateTime):
+    """Names both inputs for who does not see the words beside them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for part, label in zip(
+            self.widgets, (gettext_lazy("Expires at: date"), gettext_lazy("Expires at: time")), strict=True
+        ):
+            part.attrs["aria-label"] = label
 
 
-class AdjustmentForm(forms.Form):
-    """A signed amount and why. `token` is drawn when the form is shown: sent twice, it books once."""
+class AdjustmentForm(ManualPostingForm):
+    """A signed amount and why."""
 
-    token = forms.UUIDField(widget=forms.HiddenInput)
     amount = forms.IntegerField(
         min_value=-MAX_AMOUNT,
         max_value=MAX_AMOUNT,
@@ -43,18 +54,13 @@ class AdjustmentForm(forms.Form):
         help_text=gettext_lazy("Credits to add; with a minus sign, credits to take."),
         widget=forms.NumberInput(attrs={"class": "vIntegerField", "autofocus": True}),
     )
-    reason = forms.CharField(
-        max_length=500,
-        label=gettext_lazy("Reason"),
-        help_text=gettext_lazy("Kept with the transaction, together with your name."),
-        widget=AdminTextareaWidget(attrs={"rows": 3}),
-    )
     expires_at = forms.SplitDateTimeField(
         required=False,
         label=gettext_lazy("Expires at"),
         help_text=gettext_lazy("Only for credits that are added; empty: never."),
-        widget=AdminSplitDateTime,
+        widget=_ExpiryInput,
     )
+    field_order = ("amount", "reason", "expires_at")
 
     def clean_amount(self) -> int:
         amount: int = self.cleaned_data["amount"]
@@ -71,50 +77,34 @@ class AdjustmentForm(forms.Form):
         return expires_at
 
 
-def may_adjust(request: HttpRequest) -> bool:
-    return request.user.has_perm(PERMISSION)
-
-
 def adjustment_view(wallets: WalletAdmin, request: HttpRequest, object_id: str) -> HttpResponse:
     """Show the form and post what it asks for; needs the permissions to view and to adjust wallets."""
-    wallet = wallets.get_object(request, unquote(object_id))
-    if not (wallets.has_view_permission(request, wallet) and may_adjust(request)):
-        raise PermissionDenied
-    if wallet is None:
-        raise Http404
-    if request.method == "POST":
-        form = AdjustmentForm(request.POST)
-        row = _post(wallet, form, request.user) if form.is_valid() else None
-        if row is not None:
-            _report(wallets, request, wallet, row)
-            page = reverse(
-                "admin:usage_credits_wallet_change",
-                args=[quote(wallet.pk)],
-                current_app=wallets.admin_site.name,
-            )
-            return HttpResponseRedirect(page)
-    else:
-        form = AdjustmentForm(initial={"token": uuid.uuid4()})
-    context = {
-        **wallets.admin_site.each_context(request),
-        "title": _("Adjust credits"),
-        "subtitle": str(wallet),
-        "opts": wallets.opts,
-        "wallet": wallet,
-        "owner": wallets.owner(wallet),
-        "balance": wallets.balance(wallet),
-        "available": wallet.available_for(),
-        "form": form,
-        "media": wallets.media + form.media,
-    }
-    return TemplateResponse(request, "admin/usage_credits/wallet/adjust.html", context)
+    wallet = find_to_post(wallets, request, object_id)
+    form = AdjustmentForm(request.POST) if request.method == "POST" else AdjustmentForm(initial=new_token())
+    row = _post(wallet, form, request.user) if form.is_valid() else None
+    if row is not None:
+        _report(wallets, request, wallet, row)
+        return back_to_wallet(wallets, wallet)
+    return posting_page(
+        wallets,
+        request,
+        "wallet/adjust.html",
+        form,
+        title=_("Adjust credits"),
+        subtitle=str(wallet),
+        row=wallet,
+        button=_("Adjust credits"),
+        owner=wallets.owner(wallet),
+        balance=wallets.balance(wallet),
+        available=wallet.available_for(),
+    )
 
 
 def _post(wallet: Wallet, form: AdjustmentForm, actor: Any) -> Transaction | None:
     """Post the adjustment and return its transaction, or None with the refusal on the form."""
     asked = form.cleaned_data
     amount: int = asked["amount"]
-    metadata = {"reason": asked["reason"], "actor": {"id": actor.pk, "name": actor.get_username()}}
+    metadata = form.facts(actor)
     key = f"admin-adjustment:{asked['token']}"
     try:
         if amount > 0:

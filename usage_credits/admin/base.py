@@ -21,7 +21,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import smart_split, unescape_string_literal
 from django.utils.translation import gettext_lazy as _
 
-from usage_credits.admin.tables import Table, related_table
+from usage_credits.admin.tables import ExtraColumn, Table, related_table
 from usage_credits.models import Wallet
 from usage_credits.values import MAX_AMOUNT
 
@@ -128,10 +128,21 @@ class LedgerAdmin(_ModelAdmin[Row]):
         model: type[models.Model],
         columns: Sequence[str],
         ordering: Sequence[Any] = ("-pk",),
+        extra: Sequence[ExtraColumn] = (),
         **lookups: Any,
     ) -> Table | None:
-        """Return a table of the rows of `model` that match `lookups`. See `usage_credits.admin.tables`."""
-        return related_table(self.admin_site, request, title, model, columns, ordering, lookups)
+        """Return a table of the rows of `model` that match `lookups`; None where the user may not view them.
+
+        See `usage_credits.admin.tables`.
+        """
+        if not self.may_view(request, model):
+            return None
+        return related_table(self.admin_site, request, title, model, columns, ordering, extra, lookups)
+
+    def may_view(self, request: HttpRequest, model: type[models.Model]) -> bool:
+        """Tell whether this site shows rows of `model` to the user."""
+        site = self.admin_site
+        return site.is_registered(model) and site.get_model_admin(model).has_view_permission(request)
 
     def link(self, row: models.Model, text: object = "") -> SafeString:
         """Return a link to the page of `row`, whose model has to be registered."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -35,6 +35,14 @@ class Table:
     more: str
 
 
+@dataclass(frozen=True)
+class ExtraColumn:
+    """A column beside those of a model's own list; `cells` tells of all rows at once, by primary key."""
+
+    title: str | Promise
+    cells: Callable[[list[Any]], Mapping[Any, Any]]
+
+
 def related_table(
     site: AdminSite,
     request: HttpRequest,
@@ -42,28 +50,31 @@ def related_table(
     model: type[models.Model],
     columns: Sequence[str],
     ordering: Sequence[Any],
+    extra: Sequence[ExtraColumn],
     lookups: Mapping[str, Any],
-) -> Table | None:
-    """Return up to SHOWN rows of `model` that match `lookups`, or None where the user may not view that model.
+) -> Table:
+    """Return up to SHOWN rows of `model` that match `lookups`.
 
     Columns are named as in `list_display` of the model's own admin, whose queryset is used, so that the number of
-    statements does not grow with the rows. The first column links to the row's page.
+    statements does not grow with the rows. The first column links to the row's page; `extra` ones come last.
     """
     model_admin = site.get_model_admin(model)
-    if not model_admin.has_view_permission(request):
-        return None
     rows = list(model_admin.get_queryset(request).filter(**lookups).order_by(*ordering)[: SHOWN + 1])
     meta = model._meta
     page = f"admin:{meta.app_label}_{meta.model_name}"
+    added = [column.cells(rows[:SHOWN]) for column in extra]
+    empty = model_admin.get_empty_value_display()
     cells = []
     for row in rows[:SHOWN]:
         url = reverse(f"{page}_change", args=[quote(row.pk)], current_app=site.name)
         first, *others = [_cell(column, row, model_admin) for column in columns]
+        others += [found.get(row.pk, empty) for found in added]
         cells.append([format_html('<a href="{}">{}</a>', url, first), *others])
     more = ""
     if len(rows) > SHOWN:
         more = f"{reverse(f'{page}_changelist', current_app=site.name)}?{urlencode(lookups)}"
     header = [str(label_for_field(column, model, model_admin)) for column in columns]
+    header += [str(column.title) for column in extra]
     return Table(str(title), header, cells, more)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
 from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 
@@ -18,12 +19,14 @@ from usage_credits.admin.filters import (
     WalletAssetFilter,
     WalletOwnerModelFilter,
 )
+from usage_credits.admin.reversals import reversal_url, reversal_view
 from usage_credits.admin.tables import Table
 from usage_credits.models import Allocation, KeyAlias, Lot, Transaction
 
 
 @admin.register(Transaction)
 class TransactionAdmin(OwnedAdmin[Transaction]):
+    change_form_template = "admin/usage_credits/transaction/change_form.html"
     related = ("wallet__owner_type", "transfer", "hold", "fulfillment", "reverses")
     list_display = (
         "id",
@@ -77,6 +80,24 @@ class TransactionAdmin(OwnedAdmin[Transaction]):
         (_("Used"), {"fields": ("model", "member", "tokens", "provider")}),
         (_("Belongs to"), {"fields": ("fulfillment", "grid_date", "transfer", "hold", "reverses")}),
     )
+
+    def get_urls(self) -> list[Any]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}"
+        view = self.admin_site.admin_view
+        return [
+            path("<path:object_id>/reverse/", view(self.reverse), name=f"{name}_reverse"),
+            *super().get_urls(),
+        ]
+
+    def reverse(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return reversal_view(self, request, object_id)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        row = kwargs.get("obj")
+        context["reversal_url"] = reversal_url(self, request, row) if row is not None else ""
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def tables(self, request: HttpRequest, obj: Transaction) -> list[Table | None]:
         reversals = self.table(

@@ -7,18 +7,32 @@ from typing import Any
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest, HttpResponse
-from django.urls import NoReverseMatch, URLPattern, path
+from django.urls import NoReverseMatch, path
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from usage_credits.admin.adjustments import adjustment_view, may_adjust
+from usage_credits.admin.adjustments import adjustment_view
 from usage_credits.admin.base import LedgerAdmin, owner_name
 from usage_credits.admin.filters import AssetFilter, OwingFilter, OwnerModelFilter
+from usage_credits.admin.manual_postings import may_post
+from usage_credits.admin.recharges import ATTEMPTS
+from usage_credits.admin.statement import chart_of, coming_table, latest_transactions
 from usage_credits.admin.tables import Table
 from usage_credits.ledger.balances import signed_balance
-from usage_credits.models import Debt, Fulfillment, Hold, Lot, SpendingCap, Transaction, Wallet
+from usage_credits.models import (
+    Debt,
+    Fulfillment,
+    Hold,
+    Lot,
+    Recharge,
+    RechargeSetting,
+    SpendingCap,
+    Transaction,
+    Wallet,
+)
 
 CAPPED = ("id", "attributed_to", "every", "limit", "spent_now", "held", "left", "resets_at")
+RECHARGED = ("id", "pack_name", "threshold", "max_per_day", "max_per_month", "is_enabled", "stop_reason")
 
 
 @admin.register(Wallet)
@@ -43,21 +57,30 @@ class WalletAdmin(LedgerAdmin[Wallet]):
     search_fields = ("owner_id", "asset")
     search_help_text = _("Owner id, asset or wallet id.")
     fieldsets = (
-        (None, {"fields": ("owner_link", "owner_type", "owner_id", "asset", "created_at")}),
-        (_("Now"), {"fields": (("balance", "held", "available", "debt", "claims"),)}),
+        (
+            None,
+            {
+                "fields": (("balance", "held", "available", "debt", "claims"),),
+                "classes": ("usage-credits-figures",),
+            },
+        ),
+        (_("Wallet"), {"fields": ("owner_link", "owner_type", "owner_id", "asset", "created_at")}),
         (_("As stored"), {"fields": ("booked_balance", "metadata"), "classes": ("collapse",)}),
     )
+
+    class Media:
+        css = {"all": ("usage_credits/chart.css",)}
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Wallet]:
         return super().get_queryset(request).annotate(balance_now=signed_balance(timezone.now()))
 
     def get_urls(self) -> list[Any]:
-        adjust: URLPattern = path(
-            "<path:object_id>/adjust/",
-            self.admin_site.admin_view(self.adjust),
-            name=f"{self.opts.app_label}_{self.opts.model_name}_adjust",
-        )
-        return [adjust, *super().get_urls()]
+        name = f"{self.opts.app_label}_{self.opts.model_name}"
+        view = self.admin_site.admin_view
+        return [
+            path("<path:object_id>/adjust/", view(self.adjust), name=f"{name}_adjust"),
+            *super().get_urls(),
+        ]
 
     def adjust(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return adjustment_view(self, request, object_id)
@@ -65,53 +88,39 @@ class WalletAdmin(LedgerAdmin[Wallet]):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        context["may_adjust"] = may_adjust(request)
+        wallet = kwargs.get("obj")
+        if wallet is not None:
+            context |= {
+                "may_adjust": may_post(self, request),
+                "chart": chart_of(self, request, wallet),
+                "coming": coming_table(self, request, wallet),
+            }
         return super().render_change_form(request, context, *args, **kwargs)
 
     def tables(self, request: HttpRequest, obj: Wallet) -> list[Table | None]:
         mine: dict[str, Any] = {"wallet__id__exact": obj.pk}
+        lots = ("id", "remaining", "amount", "expires_at", "priority", "operations", "state", "transaction")
+        spending_order = ("priority", models.F("expires_at").asc(nulls_last=True), "pk")
+        holds = ("id", "created_at", "amount", "category", "expires_at")
+        sold = ("id", "kind", "sold", "source_id", "next_fulfillment_at", "is_active", "problem")
+        claims = ("id", "created_at", "open_amount", "amount", "fulfillment", "payment")
         return [
-            self.table(
-                request,
-                _("Open lots"),
-                Lot,
-                ("id", "remaining", "amount", "expires_at", "priority", "operations", "state", "transaction"),
-                ordering=("priority", models.F("expires_at").asc(nulls_last=True), "pk"),
-                is_open__exact=True,
-                **mine,
-            ),
-            self.table(
-                request,
-                _("Latest transactions"),
-                Transaction,
-                ("id", "created_at", "description", "signed_amount", "balance_after", "expires_at"),
-                **mine,
-            ),
-            self.table(
-                request,
-                _("Open holds"),
-                Hold,
-                ("id", "created_at", "amount", "category", "expires_at"),
-                is_open__exact=True,
-                **mine,
-            ),
-            self.table(
-                request,
-                _("Fulfillments"),
-                Fulfillment,
-                ("id", "kind", "sold", "source_id", "next_fulfillment_at", "is_active", "problem"),
-                **mine,
-            ),
-            self.table(
-                request,
-                _("Open claims"),
-                Debt,
-                ("id", "created_at", "open_amount", "amount", "fulfillment", "payment"),
-                open_amount__gt=0,
-                **mine,
-            ),
+            self.table(request, _("Open lots"), Lot, lots, spending_order, is_open__exact=True, **mine),
+            latest_transactions(self, request, obj),
+            self.table(request, _("Open holds"), Hold, holds, is_open__exact=True, **mine),
+            self.table(request, _("Fulfillments"), Fulfillment, sold, **mine),
+            self.table(request, _("Open claims"), Debt, claims, open_amount__gt=0, **mine),
             self.table(request, _("Spending caps"), SpendingCap, CAPPED, ("attributed_to", "pk"), **mine),
+            *self._recharges(request, mine),
         ]
+
+    def _recharges(self, request: HttpRequest, mine: dict[str, Any]) -> list[Table | None]:
+        """Return the tables of recharges, where the wallet ever had any: few have."""
+        tables = (
+            self.table(request, _("Recharge setting"), RechargeSetting, RECHARGED, **mine),
+            self.table(request, _("Recharges"), Recharge, ATTEMPTS, **mine),
+        )
+        return [table for table in tables if table and table.rows]
 
     @admin.display(description=_("owner"))
     def owner(self, wallet: Wallet) -> str:
