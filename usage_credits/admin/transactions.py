@@ -6,11 +6,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import path
 from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 
 from usage_credits.admin.base import OwnedAdmin
+from usage_credits.admin.exports import list_export
 from usage_credits.admin.filters import (
     CategoryFilter,
     DirectionFilter,
@@ -85,9 +87,13 @@ class TransactionAdmin(OwnedAdmin[Transaction]):
         name = f"{self.opts.app_label}_{self.opts.model_name}"
         view = self.admin_site.admin_view
         return [
+            path("export.csv", view(self.export), name=f"{name}_export"),
             path("<path:object_id>/reverse/", view(self.reverse), name=f"{name}_reverse"),
             *super().get_urls(),
         ]
+
+    def export(self, request: HttpRequest) -> HttpResponseBase:
+        return list_export(self, request)
 
     def reverse(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return reversal_view(self, request, object_id)

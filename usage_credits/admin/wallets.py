@@ -7,12 +7,14 @@ from typing import Any
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import NoReverseMatch, path
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from usage_credits.admin.adjustments import adjustment_view
 from usage_credits.admin.base import LedgerAdmin, owner_name
+from usage_credits.admin.exports import wallet_export
 from usage_credits.admin.filters import AssetFilter, OwingFilter, OwnerModelFilter
 from usage_credits.admin.manual_postings import may_post
 from usage_credits.admin.recharges import ATTEMPTS
@@ -79,11 +81,15 @@ class WalletAdmin(LedgerAdmin[Wallet]):
         view = self.admin_site.admin_view
         return [
             path("<path:object_id>/adjust/", view(self.adjust), name=f"{name}_adjust"),
+            path("<path:object_id>/statement.csv", view(self.export), name=f"{name}_statement"),
             *super().get_urls(),
         ]
 
     def adjust(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return adjustment_view(self, request, object_id)
+
+    def export(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        return wallet_export(self, request, object_id)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -92,6 +98,7 @@ class WalletAdmin(LedgerAdmin[Wallet]):
         if wallet is not None:
             context |= {
                 "may_adjust": may_post(self, request),
+                "may_export": self.may_view(request, Transaction),
                 "chart": chart_of(self, request, wallet),
                 "coming": coming_table(self, request, wallet),
             }
