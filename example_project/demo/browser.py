@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import unescape
 from html.parser import HTMLParser
@@ -70,6 +72,17 @@ class Browser:
         if form.method == "get":
             return _page(self._session.get(url, params=filled, timeout=TIMEOUT))
         return _page(self._session.post(url, data=filled, timeout=TIMEOUT))
+
+    def stream(self, page: Page, button: str, **values: str) -> Iterator[str]:
+        """Press a button as a script does that wants plain text, and yield this as it comes."""
+        form = page.form(button)
+        url = urljoin(page.url, form.action)
+        headers = {"Accept": "text/plain, application/problem+json"}
+        sent = {**form.values, **values}
+        with self._session.post(url, data=sent, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+            answer.raise_for_status()
+            # By a few bytes at a time: more would wait for more.
+            yield from codecs.iterdecode(answer.iter_content(chunk_size=8), "utf-8")
 
     def download(self, address: str) -> bytes:
         """Return what is found at an address. Raises requests.HTTPError for an error."""

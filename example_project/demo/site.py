@@ -26,10 +26,17 @@ class Site:
         self.url = ""
         self.output: list[str] = []
         self._echo = False
-        self._is_up = threading.Event()
+        self._has_ended = False
+        self._heard = threading.Condition()
+        self._environment = {
+            **os.environ,
+            "STRIPE_API_HOST": stripe_url,
+            "PYTHONUNBUFFERED": "1",
+            "NO_PROXY": "*",
+        }
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, this project
             [sys.executable, str(MANAGE), "runserver", "--noreload", f"127.0.0.1:{port}"],
-            env={**os.environ, "STRIPE_API_HOST": stripe_url, "PYTHONUNBUFFERED": "1", "NO_PROXY": "*"},
+            env=self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -39,7 +46,8 @@ class Site:
 
     def __enter__(self) -> Site:
         self._reader.start()
-        self._is_up.wait(_START_TIMEOUT)
+        with self._heard:
+            self._heard.wait_for(lambda: self.url or self._has_ended, _START_TIMEOUT)
         if not self.url:
             self._stop()
             raise SiteFailed("\n".join(self.output) or "The site said nothing.")
@@ -57,6 +65,23 @@ class Site:
             line.startswith("Internal Server Error") for line in self.output
         )
 
+    def has_said(self, text: str, timeout: float = 10) -> bool:
+        """Wait until a line of the server's output contains `text`; tell whether one did within `timeout` seconds."""
+        with self._heard:
+            return self._heard.wait_for(lambda: any(text in line for line in self.output), timeout)
+
+    def run(self, command: str) -> str:
+        """Run a command of manage.py where the server runs, as cron does, and return what it prints."""
+        done = subprocess.run(  # noqa: S603 - this interpreter, this project
+            [sys.executable, str(MANAGE), command],
+            env=self._environment,
+            check=True,
+            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+        return done.stdout.strip()
+
     def wait(self) -> None:
         """Show what the server says until it ends or this is interrupted."""
         self._echo = True
@@ -64,13 +89,16 @@ class Site:
 
     def _read(self) -> None:
         for line in self._process.stdout or ():
-            self.output.append(line.rstrip())
+            with self._heard:
+                self.output.append(line.rstrip())
+                if not self.url and (found := _ADDRESS.search(line.rstrip())):
+                    self.url = found[1]
+                self._heard.notify_all()
             if self._echo:
                 print(line, end="", flush=True)
-            if not self.url and (found := _ADDRESS.search(line.rstrip())):
-                self.url = found[1]
-                self._is_up.set()
-        self._is_up.set()
+        with self._heard:
+            self._has_ended = True
+            self._heard.notify_all()
 
     def _stop(self) -> None:
         self._process.terminate()

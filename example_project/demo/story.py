@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import re
 import secrets
 import time
-from collections.abc import Callable
 from datetime import timedelta
 
-from django.core.management import call_command
 from django.utils import timezone
-from PIL import Image
 
 from demo.browser import Browser, Page
-from demo.site import Site
-from studio.models import User
-from usage_credits.testing import FakeStripe
+from demo.narrator import Narrator
 
 GRANT_LIFETIME = timedelta(seconds=2)
 
 
-class Unexpected(Exception):
-    """Something did not happen as it should."""
-
-
-class Story:
-    """Plays against a running site and a fake Stripe; `say` gets a line for each thing that came true."""
-
-    def __init__(self, site: Site, stripe: FakeStripe, say: Callable[[str], None]) -> None:
-        self.username = f"demo-{secrets.token_hex(3)}"
-        self.password = secrets.token_hex(6)
-        self._site = site
-        self._stripe = stripe
-        self._say = say
-        self._browser = Browser(site.url)
+class Story(Narrator):
+    """Plays against a running site and a fake Stripe."""
 
     def play(self) -> None:
         """Play everything. Raises Unexpected at the first thing that is not as it should be."""
@@ -51,11 +32,10 @@ class Story:
         self._hear_again_of_the_subscription()
         self._cancel_in_the_portal()
         self._refund_half_a_pack()
+        self._chat()
+        self._let_a_reply_break_off()
+        self._recharge()
         self._verify()
-
-    @property
-    def user(self) -> User:
-        return User.objects.get(username=self.username)
 
     def _sign_up(self) -> None:
         page = self._browser.press(
@@ -122,8 +102,9 @@ class Story:
     def _spend_all(self) -> None:
         for title, left in (("High dunes", 33), ("Higher dunes", 20), ("Highest dunes", 7)):
             page = self._order(title, "dunes", "2000x2000", cost=13, balance=left)
-        self._expect("running low: 7 left" in page.text, "the warning of a low balance is missing")
-        self._say("low_balance_reached was sent, and the studio warns on every page")
+        self._expect("running low: 7 credits left" in page.text, "the warning of a low balance is missing")
+        self._expect_mail("Your credits are running low")
+        self._say("low_balance_reached was sent: a mail went out, and the studio warns on every page")
         refused = self._press_render("One more", "orbits", "2000x2000")
         self._expect(refused.status == 402, f"rendering without credits is answered {refused.status}")
         self._expect("/packs/" in refused.html, "the refusal has no link to buy credits")
@@ -209,6 +190,48 @@ class Story:
             "half of the 39.00 USD refunded at Stripe: 275 of the pack's 550 credits taken back, 732 left"
         )
 
+    def _chat(self) -> None:
+        talk = self._browser.press(self._browser.open("/chat/"), "New conversation")
+        talk = self._browser.press(talk, "Send", question="How do I draw a lighthouse?", model="swift")
+        self._expect_balance(talk, 729)
+        words = self._found(r"Swift wrote (\d+) words, for 3 credits", talk)
+        self._say(
+            f"asked a language model, which wrote {words} words: 5 credits were held, 3 charged, 729 left"
+        )
+        parts = self._browser.stream(talk, "Send", question="And what about a harbour?", model="deep")
+        next(parts)
+        began = time.monotonic()
+        reply = "".join(parts)
+        self._expect(time.monotonic() - began > 0.5, f"the reply did not come by and by: {reply}")
+        talk = self._browser.open(talk.url)
+        cost = self._found(r"Deep wrote \d+ words, for (\d+) credits", talk)
+        self._expect_balance(talk, 729 - int(cost))
+        spent = self._found(r"(This month you spent .+ credits with Deep)\.", talk)
+        self._say(f"asked another, whose reply was read while it came: {cost} credits")
+        self._say(f"the chat tells what was spent: {spent}")
+
+    def _let_a_reply_break_off(self) -> None:
+        talk = self._browser.open(self.user.conversations.get().get_absolute_url())
+        history = self._history()
+        list(self._browser.stream(talk, "Send", question="Please break off.", model="deep"))
+        talk = self._browser.open(talk.url)
+        self._expect("There is no reply, and nothing was charged" in talk.text, f"there is a reply: {talk}")
+        self._expect(self._history() == history, "a reply that broke off was charged")
+        self._say("a reply that broke off: its hold was released, nothing charged")
+
+    def _recharge(self) -> None:
+        [session] = [one for one in self._stripe.all("checkout.session") if one["amount_total"] == 600]
+        card = self._stripe.get("payment_intent", session["payment_intent"])["payment_method"]
+        before = self.user.credits
+        self.user.set_recharge("starter", threshold=before + 1, payment_method=card)
+        said = self._site.run("recharge_credits")
+        statuses = self._stripe.deliver_pending()
+        self._expect(bool(statuses) and set(statuses) == {200}, f"the recharge is answered {statuses}")
+        self._expect_balance(self._browser.open("/"), before + 60)
+        self._expect_mail("Credits were bought for you")
+        self.user.stop_recharge()
+        self._say(f"the balance fell below a threshold, and the saved card paid for a pack ({said})")
+
     def _verify(self) -> None:
         self._expect(not self._site.has_crashed, "the site had an error of its own")
         self._say(f"verify_credits: {self._command('verify_credits')}")
@@ -225,35 +248,3 @@ class Story:
         form = self._browser.open("/renders/new/")
         seed = str(sum(title.encode()))
         return self._browser.press(form, "Render", title=title, style=style, size=size, seed=seed)
-
-    def _saved(self, page: Page) -> str:
-        """Check that a page shows a render whose file is there, and describe it."""
-        found = re.search(r"/renders/[0-9a-f-]{36}/$", page.url)
-        self._expect(found is not None, f"there is no render on {page}")
-        file = self._browser.download(f"{page.url}image.png")
-        with Image.open(io.BytesIO(file)) as image:
-            image.load()
-            return f"{image.width} × {image.height}, {len(file) / 1000:,.0f} kB"
-
-    def _history(self) -> list[int]:
-        return list(self.user.credit_history.values_list("pk", flat=True))
-
-    def _command(self, name: str) -> str:
-        said = io.StringIO()
-        call_command(name, stdout=said, verbosity=0)
-        return said.getvalue().strip()
-
-    def _found(self, pattern: str, page: Page) -> str:
-        """Return what the group of a pattern matches in the words on a page."""
-        found = re.search(pattern, page.text)
-        self._expect(found is not None, f"{pattern!r} is not on {page}")
-        return found[1] if found else ""
-
-    def _expect_balance(self, page: Page, balance: int) -> None:
-        found = re.search(r'class="balance"[^>]*>(-?\d+) credits', page.html)
-        shown = found[1] if found else "none"
-        self._expect(shown == str(balance), f"the balance should be {balance}, it is {shown} on {page}")
-
-    def _expect(self, came_true: bool, otherwise: str) -> None:
-        if not came_true:
-            raise Unexpected(otherwise)

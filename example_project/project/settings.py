@@ -8,7 +8,7 @@ from typing import Any
 
 import dj_database_url
 
-from usage_credits import CreditPack, Operation, SubscriptionPlan, credits, dollars
+from usage_credits import CreditPack, Operation, SubscriptionPlan, credits, dollars, token_prices, token_rates
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("STUDIO_DATA", BASE_DIR))
@@ -29,6 +29,8 @@ LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
 STATIC_URL = "static/"
 MEDIA_ROOT = DATA_DIR / "media"
+# Mails are printed where the server runs.
+EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -111,6 +113,9 @@ PRO_PRICES = {
 }
 PRO_COSTS = {"month": dollars(15), "year": dollars(150)}
 
+# The language models wait a little before each word, as real ones do; 0 lets them answer at once.
+LANGUAGE_MODEL_PACE = 1.0
+
 USAGE_CREDITS = {
     "OPERATIONS": [
         Operation("preview"),
@@ -126,6 +131,14 @@ USAGE_CREDITS = {
                 lambda params: params["megapixels"] <= 9,
                 "This render is too large to be upscaled: the result may have at most 9 megapixels.",
             ),
+        ),
+        # For 100 tokens that a model reads, and for 100 that it writes; and what its provider charges for a million.
+        Operation(
+            "chat",
+            costs=token_rates(
+                {"swift": (credits(1), credits(10)), "deep": (credits(2), credits(30))}, every=100
+            ),
+            provider_cost=token_prices({"swift": (0.25, 1.25), "deep": (3, 15)}),
         ),
     ],
     "CREDIT_PACKS": [
@@ -144,9 +157,12 @@ USAGE_CREDITS = {
             unused_credits="rollover",
         ),
     ],
+    # Pages warn at 15 credits. Mails go out then, and when a fifth is left of what was bought or awarded last.
     "LOW_BALANCE_THRESHOLD": 15,
+    "LOW_BALANCE_THRESHOLDS": ["20%"],
     "CALLBACKS": {
-        "low_balance_reached": "studio.notices.warn_of_low_balance",
-        "credits_added": "studio.notices.withdraw_warning",
+        "low_balance_reached": "studio.mails.warn_of_low_balance",
+        "recharge_succeeded": "studio.mails.tell_of_recharge",
+        "recharge_failed": "studio.mails.tell_of_failed_recharge",
     },
 }

@@ -7,7 +7,8 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import UserCreationForm
 
-from studio.models import Render, User
+from studio.language_model import MODELS
+from studio.models import Message, Render, User
 from studio.rendering import MAX_SEED, Picture, Style
 from usage_credits import InvalidOperation
 
@@ -65,6 +66,23 @@ class RenderForm(PictureForm):
             "seed": random.randint(0, MAX_SEED),  # noqa: S311 - art, not secrets
             "key": uuid.uuid4(),
         }
+
+
+class MessageForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    """A question to a language model."""
+
+    # As above: a question that is sent twice has the same key, and its reply is charged once.
+    key = forms.UUIDField(widget=forms.HiddenInput)
+
+    class Meta:
+        model = Message
+        fields = ("question", "model")
+        widgets = {"question": forms.Textarea(attrs={"rows": 3, "maxlength": 1_000})}
+
+    @staticmethod
+    def fresh(model: str = "") -> dict[str, Any]:
+        """Return the values of an empty form, for the model that was asked last."""
+        return {"key": uuid.uuid4(), "model": model or MODELS["swift"].name}
 
 
 def _priced(user: User, size: str, name: str) -> str:

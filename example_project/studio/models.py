@@ -1,4 +1,4 @@
-"""Who uses the studio, what was rendered, and what the studio has to tell its users."""
+"""Who uses the studio, what was rendered, and what was said."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from django.contrib.auth.models import AbstractUser
 from django.core.validators import MaxValueValidator
 from django.db import models
 from django.urls import reverse
+from django.utils.text import Truncator
 
+from studio.language_model import MODELS
 from studio.rendering import MAX_SEED, Picture, Style
 from usage_credits import HasWallet, WalletOptions
 from usage_credits.models import Transaction
@@ -65,15 +67,48 @@ class Render(models.Model):
         return -self.charge.amount
 
 
-class Notice(models.Model):
-    """Something the studio tells a user on every page until it is dismissed."""
+class Conversation(models.Model):
+    """What a user and the language models said to each other."""
 
-    owner = models.ForeignKey(User, models.CASCADE, related_name="notices")
-    text = models.CharField(max_length=200)
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(User, models.PROTECT, related_name="conversations")
+    # The beginning of its first question; empty until there is one.
+    title = models.CharField(max_length=60, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        ordering = ["pk"]
+        ordering = ["-created_at"]
 
     def __str__(self) -> str:
-        return self.text
+        return self.title or "New conversation"
+
+    def get_absolute_url(self) -> str:
+        return reverse("conversation", args=[self.pk])
+
+
+class Message(models.Model):
+    """A question to a language model, with the reply once that is whole, and what it used and cost."""
+
+    class ModelChoices(models.TextChoices):
+        SWIFT = "swift", MODELS["swift"].title
+        DEEP = "deep", MODELS["deep"].title
+
+    # Chosen by the form: a question that is sent twice is the same question, and its reply is charged once.
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="messages")
+    model = models.CharField(max_length=20, choices=ModelChoices.choices)
+    question = models.TextField(max_length=1_000)
+    reply = models.TextField(blank=True)
+    output_tokens = models.PositiveIntegerField(default=0)
+    cost = models.PositiveIntegerField(default=0)
+    asked_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["asked_at", "pk"]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def title(self) -> str:
+        return Truncator(self.question).chars(60)

@@ -3,25 +3,28 @@ from __future__ import annotations
 from django.contrib.auth import views as auth_views
 from django.urls import path
 
-from studio import views
+from studio.views import account, chat, pictures, purchases
 
 urlpatterns = [
-    path("", views.home, name="home"),
-    path("sign-up/", views.sign_up, name="sign_up"),
+    path("", account.home, name="home"),
+    path("sign-up/", account.sign_up, name="sign_up"),
     path("sign-in/", auth_views.LoginView.as_view(), name="login"),
     path("sign-out/", auth_views.LogoutView.as_view(), name="logout"),
-    path("samples/<slug:style>/<int:seed>.png", views.sample, name="sample"),
-    path("gallery/", views.gallery, name="gallery"),
-    path("statement/", views.statement, name="statement"),
-    path("renders/new/", views.new_render, name="new_render"),
-    path("renders/preview.png", views.preview, name="preview"),
-    path("renders/<uuid:pk>/", views.show_render, name="render"),
-    path("renders/<uuid:pk>/image.png", views.image, name="image"),
-    path("renders/<uuid:pk>/upscale/", views.upscale, name="upscale"),
-    path("packs/", views.packs, name="packs"),
-    path("packs/<slug:name>/buy/", views.buy, name="buy"),
-    path("packs/purchased/", views.purchased, name="purchased"),
-    path("plans/manage/", views.manage_plan, name="manage_plan"),
-    path("plans/<slug:name>/<slug:period>/subscribe/", views.subscribe, name="subscribe"),
-    path("notices/<int:pk>/dismiss/", views.dismiss, name="dismiss"),
+    path("samples/<slug:style>/<int:seed>.png", pictures.sample, name="sample"),
+    path("gallery/", pictures.gallery, name="gallery"),
+    path("statement/", account.statement, name="statement"),
+    path("renders/new/", pictures.new_render, name="new_render"),
+    path("renders/preview.png", pictures.preview, name="preview"),
+    path("renders/<uuid:pk>/", pictures.show_render, name="render"),
+    path("renders/<uuid:pk>/image.png", pictures.image, name="image"),
+    path("renders/<uuid:pk>/upscale/", pictures.upscale, name="upscale"),
+    path("packs/", purchases.packs, name="packs"),
+    path("packs/<slug:name>/buy/", purchases.buy, name="buy"),
+    path("packs/purchased/", purchases.purchased, name="purchased"),
+    path("plans/manage/", purchases.manage_plan, name="manage_plan"),
+    path("plans/<slug:name>/<slug:period>/subscribe/", purchases.subscribe, name="subscribe"),
+    path("chat/", chat.conversations, name="chat"),
+    path("chat/new/", chat.start, name="new_conversation"),
+    path("chat/<uuid:pk>/", chat.conversation, name="conversation"),
+    path("chat/messages/<uuid:pk>/again/", chat.ask_again, name="ask_again"),
 ]

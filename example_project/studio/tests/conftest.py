@@ -18,7 +18,7 @@ def media(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "media"
     # The default hasher is slow on purpose.
     hashers = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    with override_settings(MEDIA_ROOT=folder, PASSWORD_HASHERS=hashers):
+    with override_settings(MEDIA_ROOT=folder, PASSWORD_HASHERS=hashers, LANGUAGE_MODEL_PACE=0):
         yield folder
 
 

@@ -4,12 +4,13 @@ import uuid
 from typing import Any
 
 import pytest
+from django.core.mail import EmailMessage
 from django.test import Client
 
 from studio.models import User
 from studio.orders import order
 from studio.rendering import Picture, Style
-from usage_credits.testing import capture_events
+from usage_credits.testing import FakeStripe, capture_events
 
 PICTURE = {"title": "Paper", "style": "facets", "seed": "7"}
 
@@ -29,7 +30,7 @@ def test_signing_up_gives_welcome_credits(client: Client) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    "path", ["/gallery/", "/statement/", "/packs/", "/renders/new/", "/packs/purchased/"]
+    "path", ["/gallery/", "/statement/", "/packs/", "/renders/new/", "/packs/purchased/", "/chat/"]
 )
 def test_pages_about_credits_ask_to_sign_in(client: Client, path: str) -> None:
     assert client.get(path).headers["Location"] == f"/sign-in/?next={path}"
@@ -102,10 +103,51 @@ def test_posting_from_elsewhere_is_refused(user: User, path: str) -> None:
     assert user.credits == 20
 
 
-def test_low_balance_warns_until_credits_are_added(browser: Client, user: User) -> None:
+def test_upscaling_without_enough_credits_goes_back_with_a_message(browser: Client, user: User) -> None:
+    made = place_order(browser, "1024x1024").headers["Location"]
+    answer = browser.post(
+        f"{made}upscale/", {"key": uuid.uuid4()}, headers={"referer": f"http://testserver{made}"}, follow=True
+    )
+    assert answer.redirect_chain == [(f"http://testserver{made}", 302)]
+    assert 'This costs up to 13 credits and you have 12. Nothing was charged. <a href="/packs/">' in (
+        answer.content.decode()
+    )
+    assert user.renders.count() == 1
+
+
+def test_upscaling_too_large_is_a_bad_request(browser: Client, user: User) -> None:
+    user.give_credits(100)
+    made = place_order(browser, "2000x2000").headers["Location"]
+    answer = browser.post(f"{made}upscale/", {"key": uuid.uuid4()})
+    assert answer.status_code == 400
+    assert "at most 9 megapixels" in answer.json()["detail"]
+
+
+def test_low_balance_warns_until_credits_are_added(
+    browser: Client, user: User, mailoutbox: list[EmailMessage]
+) -> None:
     with capture_events():
         place_order(browser)
-    assert "running low: 14 left" in browser.get("/").content.decode()
+    assert "running low: 14 credits left" in browser.get("/").content.decode()
+    assert [(mail.to, mail.subject) for mail in mailoutbox] == [
+        (["ada@example.com"], "Your credits are running low")
+    ]
     with capture_events():
         user.give_credits(100, reason="referral")
     assert "running low" not in browser.get("/").content.decode()
+
+
+def test_a_fifth_of_the_last_award_left_is_told_by_mail(
+    user: User, stripe: FakeStripe, browser: Client, mailoutbox: list[EmailMessage]
+) -> None:
+    browser.post("/packs/studio/buy/")
+    stripe.pay(stripe.all("checkout.session")[0])
+    stripe.deliver_pending()
+    with capture_events():
+        user.wallet().debit(460)
+    assert [(mail.subject, mail.body) for mail in mailoutbox] == [
+        ("Most of your credits are used", "110 of what you got last are left.")
+    ]
+    with capture_events():
+        user.wallet().debit(100)
+    assert [mail.subject for mail in mailoutbox[1:]] == ["Your credits are running low"]

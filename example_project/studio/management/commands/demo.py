@@ -20,8 +20,9 @@ from django.db import connection
 from django.utils import timezone
 from djstripe.models import APIKey, Customer
 
+from demo.narrator import Unexpected
 from demo.site import Site, SiteFailed
-from demo.story import Story, Unexpected
+from demo.story import Story
 from studio.models import User
 from usage_credits.testing import FakeStripeServer, use_fake_stripe
 
