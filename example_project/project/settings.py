@@ -113,8 +113,8 @@ PRO_PRICES = {
 }
 PRO_COSTS = {"month": dollars(15), "year": dollars(150)}
 
-# The language models wait a little before each word, as real ones do; 0 lets them answer at once.
-LANGUAGE_MODEL_PACE = 1.0
+# The language models wait a little before each word, as real ones do: longer by more than 1, and not at all by 0.
+LANGUAGE_MODEL_PACE = float(os.environ.get("STUDIO_PACE", 1))
 
 USAGE_CREDITS = {
     "OPERATIONS": [

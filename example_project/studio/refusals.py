@@ -12,7 +12,7 @@ from usage_credits import InsufficientCredits
 def offer_packs(request: HttpRequest, refusal: InsufficientCredits) -> str:
     """Say what is missing, with a link to where it is sold."""
     return format_html(
-        'This costs up to {} credits and you have {}. Nothing was charged. <a href="{}">Buy credits</a>',
+        'This needs {} credits and you have {}. Nothing was charged. <a href="{}">Buy credits</a>',
         refusal.required,
         refusal.available,
         reverse("packs"),

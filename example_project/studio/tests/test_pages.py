@@ -109,7 +109,7 @@ def test_upscaling_without_enough_credits_goes_back_with_a_message(browser: Clie
         f"{made}upscale/", {"key": uuid.uuid4()}, headers={"referer": f"http://testserver{made}"}, follow=True
     )
     assert answer.redirect_chain == [(f"http://testserver{made}", 302)]
-    assert 'This costs up to 13 credits and you have 12. Nothing was charged. <a href="/packs/">' in (
+    assert 'This needs 13 credits and you have 12. Nothing was charged. <a href="/packs/">' in (
         answer.content.decode()
     )
     assert user.renders.count() == 1

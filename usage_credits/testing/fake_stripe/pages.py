@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from html import escape
+from pathlib import Path
 
 from usage_credits.testing.fake_stripe.store import Payload
 
@@ -11,18 +12,25 @@ _ZERO_DECIMAL = frozenset(
     ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"]
 )
 
+_STYLE = Path(__file__).with_name("pages.css").read_text(encoding="utf-8")
+
 _PAGE = """<!doctype html>
 <html lang="en">
+<head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>{title}</title>
+<link rel="icon" href="data:,">
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 26rem; margin: 4rem auto; padding: 0 1rem; }}
-td {{ padding: .25rem 0; }} td + td {{ text-align: right; }} table {{ width: 100%; }}
-button {{ font: inherit; padding: .5rem 1.5rem; }} form {{ margin-top: 1rem; }}
-</style>
+{style}</style>
+</head>
+<body>
+<main>
 <h1>{title}</h1>
 {content}
+</main>
+</body>
 </html>
 """
 
@@ -30,7 +38,7 @@ button {{ font: inherit; padding: .5rem 1.5rem; }} form {{ margin-top: 1rem; }}
 def checkout_page(session: Payload, lines: list[Payload]) -> str:
     """Return the page of an open session: what is bought, a button that pays, one that cancels."""
     rows = [
-        f"<tr><td>{escape(line['description'])} × {line['quantity']}</td>"
+        f'<tr><th scope="row">{escape(line["description"])} × {line["quantity"]}</th>'
         f"<td>{money(line['amount_subtotal'], line['currency'])}</td></tr>"
         for line in lines
     ]
@@ -41,10 +49,10 @@ def checkout_page(session: Payload, lines: list[Payload]) -> str:
     action = f"/checkout/{escape(session['id'])}"
     return page(
         "Checkout",
-        f"<p>No money moves here: this is a fake of Stripe.</p><table>{''.join(rows)}"
-        f"<tr><td><strong>Total</strong></td><td><strong>{total}</strong></td></tr></table>"
+        f'<p class="soft">No money moves here: this is a fake of Stripe.</p><table><tbody>{"".join(rows)}</tbody>'
+        f'<tfoot><tr><th scope="row">Total</th><td>{total}</td></tr></tfoot></table>'
         f'<form method="post" action="{action}/pay">{code}<button>Pay</button></form>'
-        f'<form method="post" action="{action}/cancel"><button>Cancel</button></form>',
+        f'<form method="post" action="{action}/cancel"><button class="plain">Cancel</button></form>',
     )
 
 
@@ -64,13 +72,13 @@ def _subscription_part(session: Payload, name: str, subscription: Payload) -> st
     action = f"/portal/{escape(session['id'])}/{escape(subscription['id'])}/{verb}"
     return (
         f"<p><strong>{escape(name)}</strong>: {escape(subscription['status'])}{ending}</p>"
-        f'<form method="post" action="{action}"><button>{button}</button></form>'
+        f'<form method="post" action="{action}"><button class="plain">{button}</button></form>'
     )
 
 
 def page(title: str, content: str) -> str:
     """Return a whole page; `title` is escaped, `content` is HTML."""
-    return _PAGE.format(title=escape(title), content=content)
+    return _PAGE.format(title=escape(title), content=content, style=_STYLE)
 
 
 def money(amount: int, currency: str) -> str:

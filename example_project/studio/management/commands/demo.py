@@ -37,7 +37,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--serve", action="store_true", help="keep the servers running for a look around")
         parser.add_argument(
-            "--port", type=int, default=8000, help="for --serve; a free one is taken where it is in use"
+            "--no-story", action="store_true", help="keep them running, and play nothing before: all is empty"
+        )
+        parser.add_argument(
+            "--port", type=int, default=8000, help="where to serve; a free one is taken where it is in use"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -49,7 +52,8 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         self._say(f"database ready: {connection.display_name}, {connection.settings_dict['NAME']}")
         _forget_customers_of_earlier_demos()
-        port = _free(options["port"]) if options["serve"] else 0
+        stays = options["serve"] or options["no_story"]
+        port = _free(options["port"]) if stays else 0
         # The seed: the database may know the ids of an earlier demo, and Stripe uses none twice.
         with FakeStripeServer(seed=secrets.token_hex(8)) as server:
             _add_prices(server)
@@ -57,24 +61,25 @@ class Command(BaseCommand):
                 with Site(stripe_url=server.url, port=port) as site:
                     _connect(server, site)
                     self._say(f"the studio listens at {site.url}, a fake Stripe at {server.url}")
-                    story = self._play(site, server)
-                    self._show_statement(story.user)
-                    self.stdout.write(f"\nAll of it came true, in {time.monotonic() - started:.0f} seconds.")
-                    if options["serve"]:
-                        self._serve(site, story)
+                    story = Story(site, server.fake, self._say)
+                    if not options["no_story"]:
+                        self._play(story, site)
+                        self._show_statement(story.user)
+                        took = time.monotonic() - started
+                        self.stdout.write(f"\nAll of it came true, in {took:.0f} seconds.")
+                    if stays:
+                        self._serve(site, story, has_user=not options["no_story"])
                     else:
                         self.stdout.write("Look around: python example_project/manage.py demo --serve")
             except SiteFailed as error:
                 raise CommandError(f"The site did not start. It said:\n{error}") from error
 
-    def _play(self, site: Site, server: FakeStripeServer) -> Story:
-        story = Story(site, server.fake, self._say)
+    def _play(self, story: Story, site: Site) -> None:
         try:
             story.play()
         except (Unexpected, LookupError, requests.RequestException) as error:
             said = "\n".join(site.output[-60:])
             raise CommandError(f"✗ {error}\n\nWhat the site said last:\n{said}") from error
-        return story
 
     def _show_statement(self, user: User) -> None:
         self.stdout.write(f"\nThe statement of {user.username}, as the ledger has it:\n")
@@ -86,11 +91,12 @@ class Command(BaseCommand):
                 f"  {row.created_at:%H:%M:%S}  {what:<40}  {row.amount:>+6}  {row.balance_after:>7}"
             )
 
-    def _serve(self, site: Site, story: Story) -> None:
+    def _serve(self, site: Site, story: Story, *, has_user: bool) -> None:
         manager = User.objects.create_superuser(f"{story.username}-manager", "", story.password)
+        customer = f"user {story.username}, password {story.password}" if has_user else "sign up"
         self.stdout.write(
-            f"\nThe studio:  {site.url}/  (user {story.username}, password {story.password})"
-            f"\nIts admin:   {site.url}/admin/  (user {manager.username}, the same password)"
+            f"\nThe studio:  {site.url}/  ({customer})"
+            f"\nIts admin:   {site.url}/admin/  (user {manager.username}, password {story.password})"
             "\nCtrl-C ends both servers.\n"
         )
         try:
