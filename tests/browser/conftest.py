@@ -33,18 +33,6 @@ ARGUMENTS = [
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    found = shutil.which(os.environ["CHROMIUM"])
-    assert found, f"there is no {os.environ['CHROMIUM']!r}: install chromium, or let CHROMIUM name one"
-    # What takes a moment takes several where other checks run beside it.
-    expect.set_options(timeout=20_000)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> Iterator[Served]:
     shutil.rmtree(SCREENSHOTS, ignore_errors=True)
     folder = tmp_path_factory.mktemp("studio")
@@ -54,6 +42,20 @@ def site(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> It
         served(Studio(url, folder)) as site,
     ):
         yield site
+
+
+@pytest.fixture(scope="session")
+def chromium(site: Served) -> Iterator[Browser]:
+    # After the site and its database, and ended before them: while Playwright runs, this thread has an event loop, in
+    # which Django refuses to ask a database.
+    found = shutil.which(os.environ["CHROMIUM"])
+    assert found, f"there is no {os.environ['CHROMIUM']!r}: install chromium, or let CHROMIUM name one"
+    # What takes a moment takes several where other checks run beside it.
+    expect.set_options(timeout=20_000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(params=["light", "dark"])
