@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,7 +74,7 @@ def walker(
     request: pytest.FixtureRequest, chromium: Browser, site: Served, width: int, theme: Any
 ) -> Iterator[Walker]:
     """Walk at one width in one theme, each combination with cookies and screenshots of its own."""
-    pictures = SCREENSHOTS / f"{request.node.originalname}-{width}-{theme}"
+    pictures = SCREENSHOTS / re.sub(r"\W+", "-", request.node.name).strip("-")
     pictures.mkdir(parents=True)
     with chromium.new_context(color_scheme=theme, reduced_motion="reduce", **SCREENS[width]) as context:
         yield Walker(context, site.url, pictures, theme=theme)
