@@ -8,16 +8,20 @@ from typing import Any
 from django.conf import settings
 
 from studio.language_model import MODELS, BrokenOff, LanguageModel, count_tokens
-from studio.models import Message, User
+from studio.models import Message
 from usage_credits.charging import Charge
 
 
 def most_it_may_use(message: Message) -> dict[str, Any]:
     """Return the parameters of the dearest reply that may come, for which credits are held."""
-    return _use(message, _model_of(message).most_tokens)
+    return {
+        "model": message.model,
+        "input_tokens": count_tokens(*_said_before(message), message.question),
+        "output_tokens": _model_of(message).most_tokens,
+    }
 
 
-def answer(owner: User, message: Message, charge: Charge) -> Iterator[str]:
+def answer(message: Message, charge: Charge) -> Iterator[str]:
     """Yield the reply word by word; at its end keep it and let `charge` be what it used.
 
     Who goes away before the end closes this iterator, and the gate around the view then charges nothing. The same
@@ -37,17 +41,8 @@ def answer(owner: User, message: Message, charge: Charge) -> Iterator[str]:
         return
     message.reply = reply
     message.output_tokens = count_tokens(reply)
-    message.cost = owner.estimate_credits_to("chat", **_use(message, message.output_tokens))
+    message.cost = charge.used(output_tokens=message.output_tokens)
     message.save(update_fields=["reply", "output_tokens", "cost"])
-    charge.amount = message.cost
-
-
-def _use(message: Message, output_tokens: int) -> dict[str, Any]:
-    return {
-        "model": message.model,
-        "input_tokens": count_tokens(*_said_before(message), message.question),
-        "output_tokens": output_tokens,
-    }
 
 
 def _said_before(message: Message) -> Iterator[str]:

@@ -159,5 +159,7 @@ def test_spent_by_model_this_month_is_told_in_words(browser: Client, user: User,
     list(words_of(ask(browser, path, model="deep")))
     charges = user.credit_history.operation_charges()
     spent = {charge.model: -charge.amount for charge in charges}
+    words = sum(charge.metadata["params"]["output_tokens"] for charge in charges)
+    words += sum(charge.metadata["params"]["input_tokens"] for charge in charges)
     told = f"This month you spent {sum(spent.values())} credits on chat: {spent['swift']} credits with Swift"
-    assert f"{told}, {spent['deep']} credits with Deep." in page(browser)
+    assert f"{told}, {spent['deep']} credits with Deep. {words} words were read" in page(browser)

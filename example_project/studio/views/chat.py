@@ -75,7 +75,7 @@ def ask_again(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
 def _reply(request: HttpRequest, message: Message) -> HttpResponseBase:
     """Reply to a message: the most that this may cost is held, and what it used is charged once it is whole."""
     # The gate has set credit_charge.
-    words = answer(user_of(request), message, request.credit_charge)  # type: ignore[attr-defined]
+    words = answer(message, request.credit_charge)  # type: ignore[attr-defined]
     if not request.accepts("text/html"):
         return StreamingHttpResponse(words, content_type="text/plain; charset=utf-8")
     for _word in words:
@@ -105,11 +105,11 @@ def _show(request: HttpRequest, talk: Conversation, form: MessageForm, status: i
 
 
 def _usage(request: HttpRequest) -> dict[str, Any]:
-    """Return what the user spent on chat this month, in all and with each model."""
+    """Return what the user spent on chat this month, in all and with each model, and for how many words."""
     summary = usage_summary(user_of(request), month=timezone.localdate())
     by_model = {
         model.label: summary.by_model[model.value]
         for model in Message.ModelChoices
         if model.value in summary.by_model
     }
-    return {"spent": summary.by_operation.get("chat", 0), "by_model": by_model}
+    return {"spent": summary.by_operation.get("chat", 0), "by_model": by_model, "words": summary.tokens}
