@@ -10,8 +10,6 @@ LEFT_TO_DJANGO = {
     "label-title-only": 'id="searchbar"',
     # Beside the number of results, on phones.
     "link-in-text-block": ">Show all</a>",
-    # The two parts of a date and time.
-    "label": 'id="id_expires_at_',
 }
 
 
