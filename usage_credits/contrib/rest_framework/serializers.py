@@ -15,6 +15,7 @@ from usage_credits.exceptions import InvalidOperation
 from usage_credits.gates.problems import unreadable
 from usage_credits.models import Lot, Transaction, Wallet
 from usage_credits.spending import operation_named, quote
+from usage_credits.statements.exports import COLUMNS
 from usage_credits.values import MAX_TEXT
 
 
@@ -49,23 +50,11 @@ class CreditLotSerializer(serializers.ModelSerializer[Lot]):
 
 
 class CreditTransactionSerializer(serializers.ModelSerializer[Transaction]):
-    """A row of the ledger. Its metadata is the project's own matter and not shown."""
+    """A row of the ledger, as its CSV has it. Its metadata is the project's own matter and not shown."""
 
     class Meta:
         model = Transaction
-        fields = [
-            "id",
-            "created_at",
-            "category",
-            "description",
-            "amount",
-            "balance_before",
-            "balance_after",
-            "expires_at",
-            "operation",
-            "attributed_to",
-            "idempotency_key",
-        ]
+        fields = COLUMNS
         read_only_fields = fields
 
 
