@@ -11,6 +11,7 @@ from typing import Any, Final
 from django.core.exceptions import ImproperlyConfigured
 from django.http import JsonResponse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from usage_credits.conf import format_credits
@@ -129,7 +130,7 @@ def _capped(refusal: CapExceeded, operation: str | None) -> Problem:
     detail = _("%(required)s are required, %(left)s may still be spent until %(resets_at)s.") % {
         "required": format_credits(refusal.required),
         "left": format_credits(refusal.left),
-        "resets_at": refusal.resets_at.isoformat(),
+        "resets_at": date_format(timezone.localtime(refusal.resets_at), "DATETIME_FORMAT"),
     }
     members = {
         "operation": operation,

@@ -26,10 +26,17 @@ class Allocation(AppendOnlyModel):
     # For sharding by wallet. Nothing looks allocations up by it, so it has no index, and no constraint, which would
     # read the whole table for each wallet that is deleted; debit and lot protect the wallet.
     wallet = models.ForeignKey(
-        Wallet, models.DO_NOTHING, related_name="allocations", db_index=False, db_constraint=False
+        Wallet,
+        models.DO_NOTHING,
+        related_name="allocations",
+        db_index=False,
+        db_constraint=False,
+        verbose_name=_("wallet"),
     )
-    debit = models.ForeignKey(Transaction, models.PROTECT, related_name="allocations")
-    lot = models.ForeignKey(Lot, models.PROTECT, related_name="allocations")
+    debit = models.ForeignKey(
+        Transaction, models.PROTECT, related_name="allocations", verbose_name=_("debit")
+    )
+    lot = models.ForeignKey(Lot, models.PROTECT, related_name="allocations", verbose_name=_("lot"))
     amount = models.BigIntegerField(_("amount"))
 
     objects = AllocationQuerySet.as_manager()
@@ -43,7 +50,8 @@ class Allocation(AppendOnlyModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} of lot {self.lot_id} for debit {self.debit_id}"
+        named = {"amount": self.amount, "lot": self.lot_id, "debit": self.debit_id}
+        return _("%(amount)s of lot %(lot)s for debit %(debit)s") % named
 
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:
         """Refuse an amount that is no whole number, before Django cuts it down to one."""

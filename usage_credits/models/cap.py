@@ -18,7 +18,9 @@ class SpendingCap(models.Model):
     spent last. All columns change under the wallet's lock only.
     """
 
-    wallet = models.ForeignKey(Wallet, models.CASCADE, related_name="spending_caps", db_index=False)
+    wallet = models.ForeignKey(
+        Wallet, models.CASCADE, related_name="spending_caps", db_index=False, verbose_name=_("wallet")
+    )
     attributed_to = KeyField(
         _("attributed to"), max_length=255, help_text=_("The API key or member that spends.")
     )
@@ -47,4 +49,5 @@ class SpendingCap(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.limit} for {self.attributed_to} every {self.every}"
+        named = {"limit": self.limit, "key": self.attributed_to, "every": self.every}
+        return _("%(limit)s for %(key)s every %(every)s") % named

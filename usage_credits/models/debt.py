@@ -20,9 +20,14 @@ class Debt(models.Model):
     is still open, in the wallet's `debt`. Debts are settled oldest first, so the open ones are always the latest.
     """
 
-    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="debts")
+    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="debts", verbose_name=_("wallet"))
     fulfillment = models.ForeignKey(
-        Fulfillment, models.PROTECT, null=True, related_name="debts", db_index=False
+        Fulfillment,
+        models.PROTECT,
+        null=True,
+        related_name="debts",
+        db_index=False,
+        verbose_name=_("fulfillment"),
     )
     reverses = models.OneToOneField(
         Transaction,
@@ -30,6 +35,7 @@ class Debt(models.Model):
         null=True,
         related_name="claim",
         help_text=_("The credit that was reversed after it was spent."),
+        verbose_name=_("reverses"),
     )
     payment = KeyField(
         _("payment"), max_length=255, null=True, help_text=_("The refunded payment at its provider.")
@@ -59,4 +65,5 @@ class Debt(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.open_amount} of {self.amount} due from wallet {self.wallet_id}"
+        named = {"open": self.open_amount, "amount": self.amount, "wallet": self.wallet_id}
+        return _("%(open)s of %(amount)s due from wallet %(wallet)s") % named

@@ -52,7 +52,7 @@ class Fulfillment(models.Model):
     fulfillment. One that no payment stands behind has no source id, unless its caller named it.
     """
 
-    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="fulfillments")
+    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="fulfillments", verbose_name=_("wallet"))
     kind = models.CharField(_("kind"), max_length=20, choices=FulfillmentKind.choices)
     source = KeyField(_("source"), max_length=50)
     source_id = KeyField(_("source id"), max_length=255, null=True)
@@ -121,7 +121,7 @@ class Fulfillment(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.plan_name or self.pack_name} {self.source_id or ''}".strip()
+        return f"{self.get_kind_display()} {self.plan_name or self.pack_name} {self.source_id or ''}".strip()
 
     @property
     def grid(self) -> Grid | None:

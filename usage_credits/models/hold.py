@@ -16,7 +16,9 @@ from usage_credits.models.wallet import Wallet
 class Hold(HoldVerbs, models.Model):
     """State, changed under the wallet's lock only; what it keeps of which lot is in HeldLot."""
 
-    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="holds", db_index=False)
+    wallet = models.ForeignKey(
+        Wallet, models.PROTECT, related_name="holds", db_index=False, verbose_name=_("wallet")
+    )
     amount = models.BigIntegerField(_("amount"))
     captured = models.BigIntegerField(_("captured"), default=0)
     is_open = models.BooleanField(_("is open"), default=True)
@@ -56,7 +58,7 @@ class Hold(HoldVerbs, models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"hold {self.pk} of {self.amount}"
+        return _("hold %(id)s of %(amount)s") % {"id": self.pk, "amount": self.amount}
 
     @property
     def left(self) -> int:
@@ -67,8 +69,12 @@ class Hold(HoldVerbs, models.Model):
 class HeldLot(models.Model):
     """How much of a lot an open hold keeps."""
 
-    hold = models.ForeignKey(Hold, models.PROTECT, related_name="held_lots", db_index=False)
-    lot = models.ForeignKey("usage_credits.Lot", models.PROTECT, related_name="held_parts")
+    hold = models.ForeignKey(
+        Hold, models.PROTECT, related_name="held_lots", db_index=False, verbose_name=_("hold")
+    )
+    lot = models.ForeignKey(
+        "usage_credits.Lot", models.PROTECT, related_name="held_parts", verbose_name=_("lot")
+    )
     amount = models.BigIntegerField(_("amount"))
 
     class Meta:
@@ -80,4 +86,5 @@ class HeldLot(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} of lot {self.lot_id} for hold {self.hold_id}"
+        named = {"amount": self.amount, "lot": self.lot_id, "hold": self.hold_id}
+        return _("%(amount)s of lot %(lot)s for hold %(hold)s") % named

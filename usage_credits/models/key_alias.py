@@ -13,9 +13,13 @@ from usage_credits.models.wallet import Wallet
 class KeyAlias(models.Model):
     """A key under which `transaction` is found as well; recorded when a call named it beside the key in use."""
 
-    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="key_aliases", db_index=False)
+    wallet = models.ForeignKey(
+        Wallet, models.PROTECT, related_name="key_aliases", db_index=False, verbose_name=_("wallet")
+    )
     key = KeyField(_("key"), max_length=255)
-    transaction = models.ForeignKey(Transaction, models.PROTECT, related_name="key_aliases")
+    transaction = models.ForeignKey(
+        Transaction, models.PROTECT, related_name="key_aliases", verbose_name=_("transaction")
+    )
 
     class Meta:
         verbose_name = _("key alias")
@@ -25,4 +29,4 @@ class KeyAlias(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.key} for transaction {self.transaction_id}"
+        return _("%(key)s for transaction %(id)s") % {"key": self.key, "id": self.transaction_id}

@@ -32,8 +32,10 @@ class LotQuerySet(models.QuerySet["Lot"]):
 class Lot(models.Model):
     """A projection: `remaining` (without what holds keep) and `is_open` change under the wallet's lock only."""
 
-    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="lots")
-    transaction = models.OneToOneField(Transaction, models.PROTECT, related_name="lot")
+    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="lots", verbose_name=_("wallet"))
+    transaction = models.OneToOneField(
+        Transaction, models.PROTECT, related_name="lot", verbose_name=_("transaction")
+    )
     amount = models.BigIntegerField(_("amount"))
     remaining = models.BigIntegerField(_("remaining"))
     is_open = models.BooleanField(_("is open"), default=True)
@@ -74,7 +76,8 @@ class Lot(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"lot {self.pk}: {self.remaining} of {self.amount}"
+        named = {"id": self.pk, "remaining": self.remaining, "amount": self.amount}
+        return _("lot %(id)s: %(remaining)s of %(amount)s") % named
 
     @property
     def spending_key(self) -> tuple[int, datetime.datetime, float]:

@@ -38,7 +38,9 @@ class PaymentNotice(models.Model):
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
     last_attempt_at = models.DateTimeField(_("last attempt at"), default=timezone.now)
     resolved_at = models.DateTimeField(_("resolved at"), null=True)
-    fulfillment = models.ForeignKey(Fulfillment, models.PROTECT, null=True, related_name="notices")
+    fulfillment = models.ForeignKey(
+        Fulfillment, models.PROTECT, null=True, related_name="notices", verbose_name=_("fulfillment")
+    )
 
     objects = PaymentNoticeQuerySet.as_manager()
 

@@ -20,7 +20,9 @@ class RechargeSetting(models.Model):
     State, changed under the wallet's lock only.
     """
 
-    wallet = models.OneToOneField(Wallet, models.CASCADE, related_name="recharge_setting")
+    wallet = models.OneToOneField(
+        Wallet, models.CASCADE, related_name="recharge_setting", verbose_name=_("wallet")
+    )
     pack_name = models.CharField(_("pack"), max_length=255)
     as_sold = MetadataField(_("as sold"), help_text=_("The pack as it was when its owner agreed to buy it."))
     threshold = models.BigIntegerField(
@@ -52,7 +54,7 @@ class RechargeSetting(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.pack_name} below {self.threshold}"
+        return _("%(pack)s below %(threshold)s") % {"pack": self.pack_name, "threshold": self.threshold}
 
 
 class RechargeState(models.TextChoices):
@@ -83,7 +85,9 @@ class Recharge(models.Model):
     it by: the idempotency key of its payment, and in the payment's metadata.
     """
 
-    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="recharges", db_index=False)
+    wallet = models.ForeignKey(
+        Wallet, models.PROTECT, related_name="recharges", db_index=False, verbose_name=_("wallet")
+    )
     in_flight_of = models.OneToOneField(
         Wallet, models.PROTECT, null=True, related_name="recharge_in_flight", verbose_name=_("in flight of")
     )
@@ -101,7 +105,9 @@ class Recharge(models.Model):
     payment = KeyField(
         _("payment"), max_length=255, null=True, help_text=_("pi:<payment intent>, once it is known.")
     )
-    fulfillment = models.OneToOneField(Fulfillment, models.PROTECT, null=True, related_name="recharge")
+    fulfillment = models.OneToOneField(
+        Fulfillment, models.PROTECT, null=True, related_name="recharge", verbose_name=_("fulfillment")
+    )
     reason = models.CharField(_("reason"), max_length=100, blank=True)
     error = models.TextField(_("error"), blank=True)
     attempts = models.PositiveIntegerField(_("attempts"), default=1)
@@ -146,7 +152,7 @@ class Recharge(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.pack_name} {self.state}"
+        return f"{self.pack_name} {self.get_state_display()}"
 
     @property
     def is_in_flight(self) -> bool:

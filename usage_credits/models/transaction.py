@@ -66,7 +66,9 @@ class TransactionQuerySet(AppendOnlyQuerySet["Transaction"]):
 class Transaction(TransactionVerbs, AppendOnlyModel):
     """A signed ledger row. Inserted once by the ledger under the wallet's lock, never changed."""
 
-    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="transactions", db_index=False)
+    wallet = models.ForeignKey(
+        Wallet, models.PROTECT, related_name="transactions", db_index=False, verbose_name=_("wallet")
+    )
     amount = models.BigIntegerField(_("amount"))
     category = models.CharField(_("category"), max_length=MAX_CATEGORY)
     balance_before = models.BigIntegerField(_("balance before"))
@@ -93,14 +95,33 @@ class Transaction(TransactionVerbs, AppendOnlyModel):
     )
     cash_currency = models.CharField(_("cash currency"), max_length=3, null=True)  # noqa: DJ001 - null says: no cash
     transfer = models.ForeignKey(
-        Transfer, models.PROTECT, null=True, related_name="transactions", db_index=False
+        Transfer,
+        models.PROTECT,
+        null=True,
+        related_name="transactions",
+        db_index=False,
+        verbose_name=_("transfer"),
     )
-    hold = models.ForeignKey(Hold, models.PROTECT, null=True, related_name="transactions", db_index=False)
+    hold = models.ForeignKey(
+        Hold, models.PROTECT, null=True, related_name="transactions", db_index=False, verbose_name=_("hold")
+    )
     fulfillment = models.ForeignKey(
-        Fulfillment, models.PROTECT, null=True, related_name="transactions", db_index=False
+        Fulfillment,
+        models.PROTECT,
+        null=True,
+        related_name="transactions",
+        db_index=False,
+        verbose_name=_("fulfillment"),
     )
     grid_date = models.DateTimeField(_("grid date"), null=True)
-    reverses = models.ForeignKey("self", models.PROTECT, null=True, related_name="reversals", db_index=False)
+    reverses = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        related_name="reversals",
+        db_index=False,
+        verbose_name=_("reverses"),
+    )
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
 
     objects = TransactionQuerySet.as_manager()

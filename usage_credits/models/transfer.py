@@ -35,8 +35,12 @@ class ExpirationPolicy(models.TextChoices):
 class Transfer(TransferVerbs, AppendOnlyModel):
     """What moved between two wallets; its transactions are the legs. Inserted once, never changed."""
 
-    from_wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="outgoing_transfers")
-    to_wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="incoming_transfers")
+    from_wallet = models.ForeignKey(
+        Wallet, models.PROTECT, related_name="outgoing_transfers", verbose_name=_("from wallet")
+    )
+    to_wallet = models.ForeignKey(
+        Wallet, models.PROTECT, related_name="incoming_transfers", verbose_name=_("to wallet")
+    )
     asset = KeyField(_("asset"), max_length=50)
     amount = models.BigIntegerField(_("amount"))
     category = models.CharField(_("category"), max_length=MAX_CATEGORY)
@@ -67,7 +71,13 @@ class Transfer(TransferVerbs, AppendOnlyModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} {self.asset} from wallet {self.from_wallet_id} to {self.to_wallet_id}"
+        named = {
+            "amount": self.amount,
+            "asset": self.asset,
+            "sender": self.from_wallet_id,
+            "recipient": self.to_wallet_id,
+        }
+        return _("%(amount)s %(asset)s from wallet %(sender)s to %(recipient)s") % named
 
     @property
     def outbound_transaction(self) -> Transaction:

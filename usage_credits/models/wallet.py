@@ -25,7 +25,9 @@ class Wallet(WalletVerbs, models.Model):
     `balance` does not.
     """
 
-    owner_type = models.ForeignKey(ContentType, models.PROTECT, null=True, related_name="+", db_index=False)
+    owner_type = models.ForeignKey(
+        ContentType, models.PROTECT, null=True, related_name="+", db_index=False, verbose_name=_("owner type")
+    )
     owner_id = OwnerIdField(_("owner id"), max_length=255, null=True)
     owner = OwnerField("owner_type", "owner_id")
     asset = KeyField(_("asset"), max_length=50)
@@ -60,7 +62,7 @@ class Wallet(WalletVerbs, models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.asset} wallet {self.pk}"
+        return _("%(asset)s wallet %(id)s") % {"asset": self.asset, "id": self.pk}
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save the wallet; an existing one keeps its projections, so that a stale instance cannot undo a posting."""
