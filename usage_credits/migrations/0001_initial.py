@@ -943,7 +943,7 @@ class Migration(migrations.Migration):
                 (
                     "payment",
                     usage_credits.models.fields.KeyField(
-                        help_text="pi:<payment intent>, once it is known.",
+                        help_text="pi: and the id of the payment intent, once it is known.",
                         max_length=255,
                         null=True,
                         verbose_name="payment",

@@ -103,7 +103,10 @@ class Recharge(models.Model):
     customer_id = KeyField(_("customer id"), max_length=255, blank=True)
     payment_method = KeyField(_("payment method"), max_length=255, blank=True)
     payment = KeyField(
-        _("payment"), max_length=255, null=True, help_text=_("pi:<payment intent>, once it is known.")
+        _("payment"),
+        max_length=255,
+        null=True,
+        help_text=_("pi: and the id of the payment intent, once it is known."),
     )
     fulfillment = models.OneToOneField(
         Fulfillment, models.PROTECT, null=True, related_name="recharge", verbose_name=_("fulfillment")
