@@ -160,7 +160,7 @@ def test_statement_tells_of_a_transfer_that_was_reversed_after_all_of_it_had_exp
     moved.reverse()
     for wallet in (sender, receiver):
         statement = table_of(page_of(admin_client, wallet))
-        legs = zip(column(statement, "Description"), column(statement, "reversal"), strict=True)
+        legs = zip(column(statement, "description"), column(statement, "reversal"), strict=True)
         assert {told for what, told in legs if what.startswith("Transfer")} == {"reversed"}
 
 

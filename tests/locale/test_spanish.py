@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 import time_machine
 from django.apps import apps
+from django.contrib.admin import site
+from django.contrib.admin.utils import flatten_fieldsets, label_for_field
+from django.db.models import Model
 from django.template import Context, Template
 from django.template.loader import render_to_string
 from django.test import Client
@@ -21,7 +24,7 @@ from tests.gates.visiting import BROWSER, ask, told
 from tests.views.visiting import seen, url, visitor
 from usage_credits.conf import format_credits
 from usage_credits.ledger.balance_history import balance_history
-from usage_credits.models import Debt
+from usage_credits.models import Transaction
 from usage_credits.statements.charts import balance_chart
 from usage_credits.statements.filters import StatementFilter
 from usage_credits.testing import FakeStripe, use_fake_stripe
@@ -33,6 +36,7 @@ SPANISH = {"accept-language": "es"}
 languages = pytest.mark.parametrize("language", ["es", "es-MX, es;q=0.9, en;q=0.5"])
 
 SPACE = "\N{NO-BREAK SPACE}"
+MODELS = list(apps.get_app_config("usage_credits").get_models())
 TODAY = "2026-03-14T15:00:00Z"
 
 
@@ -152,7 +156,9 @@ def test_api_refuses_in_the_language_of_the_request() -> None:
 
 def test_admin_is_in_the_language_of_the_request(admin_client: Client) -> None:
     wallet = make_wallet(12_345)
-    assert "saldado" in seen(admin_client.get(list_url(Debt), headers=SPANISH))
+    listed = seen(admin_client.get(list_url(Transaction), headers=SPANISH))
+    for text in ("Descripción", "Ajuste manual", ">abonos<", "Compra de un paquete de créditos"):
+        assert text in listed
     shown = seen(admin_client.get(page_url(wallet), headers=SPANISH))
     assert f"monedero {wallet.pk} de credits" in shown
     assert "Créditos de uso" in shown
@@ -164,7 +170,14 @@ def test_admin_is_in_the_language_of_the_request(admin_client: Client) -> None:
 
 
 def test_every_column_is_named_in_the_active_language() -> None:
-    models = apps.get_app_config("usage_credits").get_models()
-    columns = [field for model in models for field in model._meta.concrete_fields if not field.primary_key]
+    columns = [field for model in MODELS for field in model._meta.concrete_fields if not field.primary_key]
     assert columns
     assert not [str(column) for column in columns if not isinstance(column.verbose_name, Promise)]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_label_of_the_admin_is_in_the_active_language(model: type[Model]) -> None:
+    page = site.get_model_admin(model)
+    names = {*page.list_display, *flatten_fieldsets(page.fieldsets or []), *(page.fields or [])} - {"id"}
+    assert names
+    assert not [name for name in names if not isinstance(label_for_field(name, model, page), Promise)]

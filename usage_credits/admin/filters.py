@@ -13,8 +13,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from usage_credits import conf
+from usage_credits.ledger.labels import label
 from usage_credits.ledger.wallets import owner_type
 from usage_credits.models import Wallet
 from usage_credits.owners import HasWallet
@@ -44,7 +46,7 @@ class CategoryFilter(ChoiceFilter):
 
     def conditions(self) -> dict[str, tuple[Any, Q]]:
         names = conf.current().categories
-        return {name: (name.replace("_", " "), Q(category=name)) for name in names}
+        return {name: (label(name), Q(category=name)) for name in names}
 
 
 class OperationFilter(ChoiceFilter):
@@ -63,7 +65,10 @@ class DirectionFilter(ChoiceFilter):
     parameter_name = "direction"
 
     def conditions(self) -> dict[str, tuple[Any, Q]]:
-        return {"credit": (_("credits"), Q(amount__gt=0)), "debit": (_("debits"), Q(amount__lt=0))}
+        return {
+            "credit": (pgettext_lazy("direction", "credits"), Q(amount__gt=0)),
+            "debit": (_("debits"), Q(amount__lt=0)),
+        }
 
 
 class ExpiryFilter(ChoiceFilter):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest
+from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -92,7 +93,8 @@ class RechargeAdmin(OwnedAdmin[Recharge]):
 
     @admin.display(description=_("price"))
     def price(self, recharge: Recharge) -> str:
-        return str(Money(recharge.amount, recharge.currency))
+        price = Money(recharge.amount, recharge.currency)
+        return f"{number_format(price.decimal)} {price.code}"
 
     @admin.display(description=_("fulfillment"))
     def fulfillment_link(self, recharge: Recharge) -> SafeString | str:

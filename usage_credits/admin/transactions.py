@@ -139,6 +139,10 @@ class TransactionAdmin(OwnedAdmin[Transaction]):
         asset: str = row.wallet.asset
         return asset
 
+    @admin.display(description=_("description"))
+    def description(self, row: Transaction) -> str:
+        return row.description
+
     @admin.display(description=_("provider cost"))
     def provider(self, row: Transaction) -> Any:
         """Return the amount in the minor unit, as `cash` does."""
