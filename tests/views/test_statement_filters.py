@@ -107,6 +107,6 @@ def test_htmx_gets_the_rows_alone(client: Client) -> None:
     assert part.endswith("</section>")
     assert amounts(part) == [100]
     assert "?direction=in" in part
-    refused = seen(client.get(url("statement"), {"direction": "up"}, headers=HTMX), 400)
+    refused = seen(client.get(url("statement"), {"direction": "up"}, headers=HTMX), 422)
     assert '<div role="alert">' in refused
     assert "<html" not in refused

@@ -52,8 +52,8 @@ class StatementView(WalletPage):
     """Show the rows of a wallet, the newest first, as many as a page has, and those before `?before=`.
 
     The filters are those of `StatementFilter`; one that is refused is answered 400, with what is allowed. HTMX gets
-    the rows alone. Its context has `filters`, `rows`, `query`, `older` and `before`. Counts nothing: the last page
-    takes as long as the first.
+    the rows alone, and 422 for 400. Its context has `filters`, `rows`, `query`, `older` and `before`. Counts nothing:
+    the last page takes as long as the first.
     """
 
     page = "statement"
@@ -91,8 +91,9 @@ class StatementView(WalletPage):
 
     def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
         if not self.filters.is_valid():
-            # HTMX puts no page into the history that cannot be gone back to.
-            kwargs |= {"status": 400, "headers": {"HX-Push-Url": "false"}}
+            # While DEBUG is on, django-htmx puts the answer 400 in the place of the whole page. And HTMX puts no page
+            # into the history that cannot be gone back to.
+            kwargs |= {"status": 422 if self.is_part else 400, "headers": {"HX-Push-Url": "false"}}
         return super().render_to_response(context, **kwargs)
 
     def _before(self) -> int | None:
