@@ -103,6 +103,15 @@ def test_search_finds_wallets_by_owner_and_asset(admin_client: Client) -> None:
     assert rows_listed(admin_client, Wallet, q="nobody") == []
 
 
+def test_search_has_a_label_and_keeps_the_filters(admin_client: Client) -> None:
+    make_user().wallet("gems")
+    page = admin_client.get(list_url(Wallet), {"q": "nobody", "asset": "gems"}).content.decode()
+    assert '<label for="searchbar">Search</label>' in page
+    assert '<input type="hidden" name="asset" value="gems">' in page
+    assert 'name="q" value="nobody" id="searchbar" aria-describedby="searchbar_helptext"' in page
+    assert '<a href="?">Show all</a>' in page
+
+
 @pytest.mark.behaviour("ADM-04")
 @pytest.mark.parametrize("spelling", [str, lambda key: key.hex], ids=["dashes", "digits"])
 def test_search_finds_wallets_by_a_uuid_however_it_is_spelt(
