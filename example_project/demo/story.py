@@ -50,11 +50,8 @@ class Story(Narrator):
         self._say(f"signed up as {self.username}: 20 credits to start with, 5 of them by the free plan")
 
     def _buy(self, pack: str, balance: int) -> None:
-        packs = self._browser.open("/packs/")
-        button = next(
-            button for form in packs.forms for button in form.buttons if form.action == f"/packs/{pack}/buy/"
-        )
-        bought = self._pay(self._browser.press(packs, button))
+        button = f"Buy {pack.title()}"
+        bought = self._pay(self._browser.press(self._browser.open("/credits/shop/"), button))
         self._expect("running low" not in bought.text, f"the warning of a low balance stays: {bought}")
         self._expect_balance(bought, balance)
         self._say(f"pressed “{button}” and paid at Stripe; its events came, now {balance} credits")
@@ -65,9 +62,9 @@ class Story(Narrator):
         )
         bought = self._browser.press(checkout, "Pay")
         self._expect(
-            bought.url.startswith(f"{self._site.url}/packs/purchased/"), f"came back to {bought.url}"
+            bought.url.startswith(f"{self._site.url}/credits/checkout/return/"), f"came back to {bought.url}"
         )
-        self._expect("have been added" in bought.text, f"the credits are not there: {bought}")
+        self._expect("added to your balance" in bought.text, f"the credits are not there: {bought}")
         return bought
 
     def _render_and_upscale(self) -> None:
@@ -107,7 +104,7 @@ class Story(Narrator):
         self._say("low_balance_reached was sent: a mail went out, and the studio warns on every page")
         refused = self._press_render("One more", "orbits", "2000x2000")
         self._expect(refused.status == 402, f"rendering without credits is answered {refused.status}")
-        self._expect("/packs/" in refused.html, "the refusal has no link to buy credits")
+        self._expect("/credits/shop/" in refused.html, "the refusal has no link to buy credits")
         self._expect_balance(refused, 7)
         self._expect(not self.user.renders.filter(title="One more").exists(), "a refused picture was kept")
         self._say("one more would cost 13, 7 are left: refused (402), nothing charged, a link to buy")
@@ -149,13 +146,14 @@ class Story(Narrator):
         self._say(f"the purchase announced {len(statuses)} times more, in another order: nothing changed")
 
     def _subscribe(self) -> None:
-        button = "Subscribe for 15.00 USD a month"
-        bought = self._pay(self._browser.press(self._browser.open("/packs/"), button))
+        button = "Subscribe to Pro"
+        shop = self._browser.open("/credits/shop/")
+        cost = self._found(rf"{button} (15\.00 USD every month)", shop)
+        bought = self._pay(self._browser.press(shop, button))
         self._expect_balance(bought, 1007)
-        statement = self._browser.open("/statement/")
-        date = self._found(r"Pro plan The next 400 credits come on (\d+ \w+ \d+)", statement)
-        self._say(f"pressed “{button}” and paid: 400 credits and a bonus of 50, now 1007")
-        self._say(f"the statement says when the next 400 credits of the plan come: {date}")
+        date = self._found(r"Pro next credits on (.+?) \+400 credits", self._browser.open("/credits/"))
+        self._say(f"pressed “{button}”, {cost}, and paid: 400 credits and a bonus of 50, now 1007")
+        self._say(f"the wallet says when the next 400 credits of the plan come: {date}")
 
     def _hear_again_of_the_subscription(self) -> None:
         history = self._history()
@@ -167,12 +165,12 @@ class Story(Narrator):
         self._say(f"the subscription announced {len(statuses)} times more: nothing changed")
 
     def _cancel_in_the_portal(self) -> None:
-        portal = self._browser.press(self._browser.open("/packs/"), "Manage subscription")
+        portal = self._browser.press(self._browser.open("/credits/shop/"), "Manage plans and cards")
         self._expect(portal.url.startswith(self._stripe.base_url), f"the portal is {portal.url}")
         self._browser.press(portal, "Cancel")
-        statement = self._browser.open("/statement/")
-        date = self._found(r"Pro plan It ends on (\d+ \w+ \d+)", statement)
-        self._expect_balance(statement, 1007)
+        wallet = self._browser.open("/credits/")
+        date = self._found(r"Pro ends on (\w+\.? \d+, \d+)", wallet)
+        self._expect_balance(wallet, 1007)
         self._say(f"cancelled in Stripe's portal: the plan ends on {date}, its credits stay")
 
     def _refund_half_a_pack(self) -> None:

@@ -39,9 +39,12 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "rest_framework",
+    "django_htmx",
     "djstripe",
-    "usage_credits",
+    # Before usage_credits: its usage_credits/base.html puts the pages into the studio's layout.
     "studio",
+    "usage_credits",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -106,7 +109,7 @@ if "STRIPE_API_HOST" in os.environ:
     STRIPE_TEST_SECRET_KEY = FAKE_STRIPE_SECRET_KEY
     STRIPE_TEST_PUBLIC_KEY = "pk_test_" + "0" * 24
 
-# A plan names prices that exist at Stripe; the demo creates these at its fake. What they cost is for the shop's page.
+# A plan names prices that exist at Stripe; the demo creates these at its fake. What they cost there.
 PRO_PRICES = {
     "month": os.environ.get("STUDIO_PRICE_MONTH", "price_studio_pro_month"),
     "year": os.environ.get("STUDIO_PRICE_YEAR", "price_studio_pro_year"),
@@ -115,6 +118,11 @@ PRO_COSTS = {"month": dollars(15), "year": dollars(150)}
 
 # The language models wait a little before each word, as real ones do: longer by more than 1, and not at all by 0.
 LANGUAGE_MODEL_PACE = float(os.environ.get("STUDIO_PACE", 1))
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "EXCEPTION_HANDLER": "usage_credits.contrib.rest_framework.handlers.exception_handler",
+}
 
 USAGE_CREDITS = {
     "OPERATIONS": [

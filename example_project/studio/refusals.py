@@ -15,5 +15,5 @@ def offer_packs(request: HttpRequest, refusal: InsufficientCredits) -> str:
         'This needs {} credits and you have {}. Nothing was charged. <a href="{}">Buy credits</a>',
         refusal.required,
         refusal.available,
-        reverse("packs"),
+        reverse("usage_credits:shop"),
     )

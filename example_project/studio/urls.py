@@ -3,7 +3,8 @@ from __future__ import annotations
 from django.contrib.auth import views as auth_views
 from django.urls import path
 
-from studio.views import account, chat, pictures, purchases
+from studio.api import RendersView
+from studio.views import account, chat, pictures
 
 urlpatterns = [
     path("", account.home, name="home"),
@@ -12,17 +13,12 @@ urlpatterns = [
     path("sign-out/", auth_views.LogoutView.as_view(), name="logout"),
     path("samples/<slug:style>/<int:seed>.png", pictures.sample, name="sample"),
     path("gallery/", pictures.gallery, name="gallery"),
-    path("statement/", account.statement, name="statement"),
     path("renders/new/", pictures.new_render, name="new_render"),
     path("renders/preview.png", pictures.preview, name="preview"),
     path("renders/<uuid:pk>/", pictures.show_render, name="render"),
     path("renders/<uuid:pk>/image.png", pictures.image, name="image"),
     path("renders/<uuid:pk>/upscale/", pictures.upscale, name="upscale"),
-    path("packs/", purchases.packs, name="packs"),
-    path("packs/<slug:name>/buy/", purchases.buy, name="buy"),
-    path("packs/purchased/", purchases.purchased, name="purchased"),
-    path("plans/manage/", purchases.manage_plan, name="manage_plan"),
-    path("plans/<slug:name>/<slug:period>/subscribe/", purchases.subscribe, name="subscribe"),
+    path("api/renders/", RendersView.as_view(), name="api_renders"),
     path("chat/", chat.conversations, name="chat"),
     path("chat/new/", chat.start, name="new_conversation"),
     path("chat/<uuid:pk>/", chat.conversation, name="conversation"),

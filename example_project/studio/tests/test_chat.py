@@ -111,7 +111,7 @@ def test_script_without_enough_credits_gets_a_problem(browser: Client, user: Use
 def test_page_without_enough_credits_comes_back_with_a_message(browser: Client, path: str) -> None:
     sent = {"question": QUESTION, "model": "deep", "key": uuid.uuid4()}
     answer = browser.post(path, sent, headers={"referer": f"http://testserver{path}"}, follow=True)
-    assert 'This needs 37 credits and you have 20. Nothing was charged. <a href="/packs/">' in (
+    assert 'This needs 37 credits and you have 20. Nothing was charged. <a href="/credits/shop/">' in (
         answer.content.decode()
     )
 

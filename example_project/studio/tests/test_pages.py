@@ -28,10 +28,15 @@ def test_signing_up_gives_welcome_credits(client: Client) -> None:
     assert b"20 credits" in client.get("/").content
 
 
+@pytest.mark.parametrize("path", ["", "statement/", "shop/", "recharge/"])
+def test_pages_of_credits_are_in_the_layout_of_the_studio(browser: Client, path: str) -> None:
+    page = browser.get(f"/credits/{path}").content.decode()
+    assert '<a href="/gallery/">Gallery</a>' in page
+    assert 'aria-current="page"' in page
+
+
 @pytest.mark.django_db
-@pytest.mark.parametrize(
-    "path", ["/gallery/", "/statement/", "/packs/", "/renders/new/", "/packs/purchased/", "/chat/"]
-)
+@pytest.mark.parametrize("path", ["/gallery/", "/credits/", "/credits/statement/", "/renders/new/", "/chat/"])
 def test_pages_about_credits_ask_to_sign_in(client: Client, path: str) -> None:
     assert client.get(path).headers["Location"] == f"/sign-in/?next={path}"
 
@@ -55,7 +60,6 @@ def test_rendering_shows_the_picture_and_its_price(browser: Client, user: User) 
     assert "Rendered for 6 credits." in page
     picture = browser.get(f"{answer.headers['Location']}image.png")
     assert b"".join(picture.streaming_content).startswith(b"\x89PNG")  # type: ignore[attr-defined]  # a file answer
-    assert "Paper" in browser.get("/statement/").content.decode()
     assert user.credits == 14
 
 
@@ -64,7 +68,7 @@ def test_rendering_without_enough_credits_answers_402_and_offers_packs(browser: 
     answer = place_order(browser, "2000x2000")
     assert answer.status_code == 402
     assert "This costs 13 credits and you have 7" in answer.content.decode()
-    assert 'href="/packs/"' in answer.content.decode()
+    assert 'href="/credits/shop/?next=/renders/new/"' in answer.content.decode()
     assert user.renders.count() == 1
 
 
@@ -94,7 +98,7 @@ def test_renders_of_others_are_not_found(browser: Client, user: User) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/renders/new/", "/packs/starter/buy/", "/plans/pro/month/subscribe/", "/plans/manage/", "/sign-out/"],
+    ["/renders/new/", "/api/renders/", "/credits/shop/buy/", "/credits/recharge/", "/sign-out/"],
 )
 def test_posting_from_elsewhere_is_refused(user: User, path: str) -> None:
     browser = Client(enforce_csrf_checks=True)
@@ -109,7 +113,7 @@ def test_upscaling_without_enough_credits_goes_back_with_a_message(browser: Clie
         f"{made}upscale/", {"key": uuid.uuid4()}, headers={"referer": f"http://testserver{made}"}, follow=True
     )
     assert answer.redirect_chain == [(f"http://testserver{made}", 302)]
-    assert 'This needs 13 credits and you have 12. Nothing was charged. <a href="/packs/">' in (
+    assert 'This needs 13 credits and you have 12. Nothing was charged. <a href="/credits/shop/">' in (
         answer.content.decode()
     )
     assert user.renders.count() == 1
@@ -140,7 +144,7 @@ def test_low_balance_warns_until_credits_are_added(
 def test_a_fifth_of_the_last_award_left_is_told_by_mail(
     user: User, stripe: FakeStripe, browser: Client, mailoutbox: list[EmailMessage]
 ) -> None:
-    browser.post("/packs/studio/buy/")
+    browser.post("/credits/shop/buy/", {"pack": "studio"})
     stripe.pay(stripe.all("checkout.session")[0])
     stripe.deliver_pending()
     with capture_events():

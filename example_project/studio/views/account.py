@@ -1,4 +1,4 @@
-"""Who somebody is: signing up, their home page, their statement."""
+"""Who somebody is: signing up, their home page."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from typing import cast
 
 from django.contrib import messages
 from django.contrib.auth import login
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
 from studio.forms import SignUpForm
 from studio.models import User
-from studio.plans import running_plans
 from studio.rendering import Style
 from usage_credits import find_subscription_plan
 
@@ -48,27 +46,4 @@ def home(request: HttpRequest) -> HttpResponse:
     if not request.user.is_authenticated:
         return render(request, "studio/welcome.html", {"styles": list(Style), **_welcome()})
     user = user_of(request)
-    return render(
-        request,
-        "studio/home.html",
-        {
-            "balance": user.credits,
-            "renders": user.renders.all()[:6],
-            "transactions": user.credit_history.recent(5),
-        },
-    )
-
-
-@login_required
-@require_GET
-def statement(request: HttpRequest) -> HttpResponse:
-    user = user_of(request)
-    return render(
-        request,
-        "studio/statement.html",
-        {
-            "balance": user.credits,
-            "plans": running_plans(user),
-            "transactions": user.credit_history.recent(),
-        },
-    )
+    return render(request, "studio/home.html", {"balance": user.credits, "renders": user.renders.all()[:6]})

@@ -18,7 +18,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.utils import timezone
-from djstripe.models import APIKey, Customer
+from djstripe.models import APIKey, Customer, Price
 
 from demo.narrator import Unexpected
 from demo.site import Site, SiteFailed
@@ -112,17 +112,17 @@ class Command(BaseCommand):
 
 
 def _add_prices(server: FakeStripeServer) -> None:
-    """Create what the plan is sold by, as one does in Stripe's dashboard."""
+    """Create what the plan is sold by, as one does in Stripe's dashboard, and let dj-stripe know what it costs."""
+    key = settings.FAKE_STRIPE_SECRET_KEY
     with use_fake_stripe(server.fake):
-        product = stripe.Product.create(name="Pro plan", api_key=settings.FAKE_STRIPE_SECRET_KEY)
-    for period, cost in settings.PRO_COSTS.items():
-        server.fake.add_price(
-            settings.PRO_PRICES[period],
-            amount=cost.amount,
-            currency=cost.currency,
-            interval=period,
-            product=product.id,
-        )
+        product = stripe.Product.create(name="Pro plan", api_key=key)
+        for period, cost in settings.PRO_COSTS.items():
+            price_id = settings.PRO_PRICES[period]
+            server.fake.add_price(
+                price_id, amount=cost.amount, currency=cost.currency, interval=period, product=product.id
+            )
+            price = stripe.Price.retrieve(price_id, expand=["product"], api_key=key)
+            Price.sync_from_stripe_data(price, api_key=key)
 
 
 def _connect(server: FakeStripeServer, site: Site) -> None:
