@@ -58,10 +58,9 @@ def test_press_wants_the_status_that_is_expected(walker: Walker) -> None:
         walker.press("Go", "nowhere")
 
 
-def test_look_forgives_what_it_is_told_to(walker: Walker) -> None:
-    show(walker, '<input id="theirs">')
-    walker.forgives = {"label": 'id="theirs"'}
-    walker.look("forgiven")
-    show(walker, '<input id="theirs"><input id="ours">')
-    with pytest.raises(AssertionError, match='id="ours"'):
-        walker.look("not-forgiven")
+def test_staying_finds_a_page_that_is_loaded_as_a_whole(walker: Walker) -> None:
+    show(walker, "<p>All is well.</p>")
+    with walker.staying():
+        walker.page.evaluate("history.pushState({}, '', '?more')")
+    with pytest.raises(AssertionError, match="was loaded as a whole"), walker.staying():
+        walker.page.reload()
