@@ -9,7 +9,7 @@ from django.db import transaction
 
 from studio.models import Render, User
 from studio.rendering import Picture, draw
-from usage_credits import InsufficientCredits
+from usage_credits import InsufficientCredits, InvalidOperation
 
 
 def order(
@@ -28,7 +28,9 @@ def order(
     """
     # Asked first so that nobody draws what cannot be paid. The charge below is what decides.
     price = owner.estimate_credits_to(operation, megapixels=picture.megapixels)
-    known = Render.objects.filter(pk=key, owner=owner).first()
+    known = Render.objects.filter(pk=key).first()
+    if known is not None and known.owner_id != owner.pk:
+        raise InvalidOperation("This order is somebody else's. Begin a new one.")
     if known is not None:
         return known
     available = owner.credits

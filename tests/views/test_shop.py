@@ -101,6 +101,7 @@ def test_who_pays_for_a_plan_manages_it(client: Client, user: User, stripe_world
     with configured(SUBSCRIPTION_PLANS=PLANS):
         stripe_world.subscribe(user, "pro", period="month")
         page = shop(client)
+        assert f'action="{url("manage_subscription")}"' in client.get(url("wallet")).content.decode()
     assert f'action="{url("manage_subscription")}"' in page
     assert f'action="{url("subscribe")}"' not in page
     assert '<span class="usage-credits-badge">Your plan</span>' in page

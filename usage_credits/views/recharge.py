@@ -44,10 +44,13 @@ class RechargeForm(forms.Form):
         label=gettext_lazy("When the balance is below"), min_value=0, max_value=MAX_AMOUNT
     )
     max_per_day = forms.IntegerField(
-        label=gettext_lazy("At most so often a day"), min_value=1, max_value=LARGEST_CAP, initial=MOST_A_DAY
+        label=gettext_lazy("Recharges in a day, at most"),
+        min_value=1,
+        max_value=LARGEST_CAP,
+        initial=MOST_A_DAY,
     )
     max_per_month = forms.IntegerField(
-        label=gettext_lazy("At most so often a month"),
+        label=gettext_lazy("Recharges in a month, at most"),
         min_value=1,
         max_value=LARGEST_CAP,
         initial=MOST_A_MONTH,

@@ -33,7 +33,8 @@ class WalletView(WalletPage):
 
     `?days=` is how many days the chart tells of, one of `PERIODS`; HTMX gets the chart alone. Its context has
     `available`, `held`, `balance`, `lasts` (days, or None), `chart`, `days`, `periods`, `lots`, `has_more_lots`,
-    `coming`, `plans` and `wallets`. A number of statements that no history changes.
+    `coming`, `plans`, `is_subscribed` (one of them is paid) and `wallets`. A number of statements that no history
+    changes.
     """
 
     page = "wallet"
@@ -60,6 +61,7 @@ class WalletView(WalletPage):
         if wallet is None:
             return {"available": self._initial(), "held": 0, "balance": 0, "coming": [], "plans": []}
         balance, held = balance_and_held(wallet)
+        plans = running_plans(wallet)
         lots = list(_current(wallet).select_related("transaction")[: MOST_LOTS + 1])
         return {
             "available": max(balance - held, 0),
@@ -69,7 +71,8 @@ class WalletView(WalletPage):
             "lots": lots[:MOST_LOTS],
             "has_more_lots": len(lots) > MOST_LOTS,
             "coming": coming_events(wallet, MOST_EVENTS),
-            "plans": running_plans(wallet),
+            "plans": plans,
+            "is_subscribed": any(plan.is_paid for plan in plans),
             "wallets": wallets_of(self.owner, router.db_for_read(Wallet, instance=wallet)).order_by("asset"),
         }
 

@@ -30,6 +30,15 @@ def test_order_sent_twice_is_charged_once(user: User) -> None:
     assert user.credits == 14
 
 
+def test_order_by_the_key_of_somebody_else_is_refused(user: User) -> None:
+    other = User.objects.create_user("bea")
+    other.give_credits(10)
+    theirs = order(other, "render", SMALL, title="Paper", key=uuid.uuid4())
+    with pytest.raises(InvalidOperation, match="somebody else's"):
+        order(user, "render", SMALL, title="Paper", key=theirs.pk)
+    assert user.credits == 20
+
+
 def test_order_that_cannot_be_kept_charges_nothing(user: User, media: Path) -> None:
     media.write_text("where the folder should be")
     with pytest.raises(OSError, match="media"):
