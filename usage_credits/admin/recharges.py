@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest
-from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +15,7 @@ from usage_credits.admin.tables import Table
 from usage_credits.billing.recharge_settings import switch_off
 from usage_credits.dsl.money import Money
 from usage_credits.models import Recharge, RechargeSetting
+from usage_credits.statements.prices import price_text
 
 ATTEMPTS = ("id", "created_at", "state", "price", "reason", "payment")
 
@@ -93,8 +93,7 @@ class RechargeAdmin(OwnedAdmin[Recharge]):
 
     @admin.display(description=_("price"))
     def price(self, recharge: Recharge) -> str:
-        price = Money(recharge.amount, recharge.currency)
-        return f"{number_format(price.decimal)} {price.code}"
+        return price_text(Money(recharge.amount, recharge.currency))
 
     @admin.display(description=_("fulfillment"))
     def fulfillment_link(self, recharge: Recharge) -> SafeString | str:

@@ -24,6 +24,10 @@ class LotQuerySet(models.QuerySet["Lot"]):
         """Keep open lots whose expiry is `moment` or earlier: what is left of them waits to be booked."""
         return self.filter(is_open=True, expires_at__lte=moment)
 
+    def current(self, moment: datetime.datetime) -> LotQuerySet:
+        """Keep open lots that have not expired by `moment`: what can be spent then."""
+        return self.open().filter(Q(expires_at=None) | Q(expires_at__gt=moment))
+
     def in_spending_order(self) -> LotQuerySet:
         """Order as debits take them: priority, soonest expiry, never-expiring last, then the order of insertion."""
         return self.order_by("priority", F("expires_at").asc(nulls_last=True), "pk")

@@ -8,7 +8,6 @@ from typing import Any, Final
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from usage_credits.dsl.categories import MAX_CATEGORY
@@ -65,15 +64,11 @@ class StatementFilter(forms.Form):
         """Return those of `rows` that the filters let through, in the order of `rows`; reads nothing yet."""
         asked = self.cleaned_data
         exact = {name: asked[name] for name in ("category", "operation", "attributed_to") if asked.get(name)}
-        chosen = rows.filter(_direction(asked.get("direction")), **exact)
+        chosen = rows.filter(**exact)
+        if asked.get("direction"):
+            chosen = chosen.credits() if asked["direction"] == Direction.IN else chosen.debits()
         if asked.get("since"):
             chosen = chosen.filter(created_at__gte=midnight(asked["since"]))
         if asked.get("until"):
             chosen = chosen.filter(created_at__lt=midnight(asked["until"], after=1))
         return chosen
-
-
-def _direction(direction: str | None) -> Q:
-    if not direction:
-        return Q()
-    return Q(amount__gt=0) if direction == Direction.IN else Q(amount__lt=0)

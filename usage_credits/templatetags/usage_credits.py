@@ -19,6 +19,7 @@ from usage_credits.ledger.labels import label as label_of
 from usage_credits.owner_wallets import OwnsWallets
 from usage_credits.spending import quote
 from usage_credits.statements.periods import every as every_text
+from usage_credits.statements.prices import price_text
 from usage_credits.statements.reasons import reason_text
 
 register = template.Library()
@@ -54,8 +55,8 @@ def price(money: Any, currency: str | None = None) -> str:
     """
     if type(money) is int:
         sign, money = "-" if money < 0 else "", Money(abs(money), currency or conf.current().default_currency)
-        return f"{sign}{price(money)}"
-    return f"{number_format(money.decimal)} {money.code}" if isinstance(money, Money) else ""
+        return f"{sign}{price_text(money)}"
+    return price_text(money) if isinstance(money, Money) else ""
 
 
 @register.filter

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.db import router
-from django.db.models import Q
 from django.http import Http404
 from django.utils import timezone
 
@@ -15,7 +14,6 @@ from usage_credits.ledger.balances import balance_and_held
 from usage_credits.ledger.runways import runway
 from usage_credits.ledger.wallets import wallets_of
 from usage_credits.models import Lot, Wallet
-from usage_credits.models.lot import LotQuerySet
 from usage_credits.statements.charts import balance_chart
 from usage_credits.statements.coming import coming_events
 from usage_credits.statements.plans import running_plans
@@ -61,8 +59,10 @@ class WalletView(WalletPage):
         if wallet is None:
             return {"available": self._initial(), "held": 0, "balance": 0, "coming": [], "plans": []}
         balance, held = balance_and_held(wallet)
+        using = router.db_for_read(Wallet, instance=wallet)
         plans = running_plans(wallet)
-        lots = list(_current(wallet).select_related("transaction")[: MOST_LOTS + 1])
+        current = Lot.objects.using(using).filter(wallet=wallet).current(timezone.now())
+        lots = list(current.in_spending_order().select_related("transaction")[: MOST_LOTS + 1])
         return {
             "available": max(balance - held, 0),
             "held": held,
@@ -73,7 +73,7 @@ class WalletView(WalletPage):
             "coming": coming_events(wallet, MOST_EVENTS),
             "plans": plans,
             "is_subscribed": any(plan.is_paid for plan in plans),
-            "wallets": wallets_of(self.owner, router.db_for_read(Wallet, instance=wallet)).order_by("asset"),
+            "wallets": wallets_of(self.owner, using).order_by("asset"),
         }
 
     def _initial(self) -> int:
@@ -83,10 +83,3 @@ class WalletView(WalletPage):
         except WalletNotFound:
             return 0
         return credits
-
-
-def _current(wallet: Wallet) -> LotQuerySet:
-    """Return the lots that can be spent now, in that order."""
-    using = router.db_for_read(Wallet, instance=wallet)
-    lasts = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
-    return Lot.objects.using(using).filter(lasts, wallet=wallet).open().in_spending_order()

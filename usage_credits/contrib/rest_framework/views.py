@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django.apps import apps
 from django.db import router
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
@@ -112,10 +112,8 @@ class LotListView(CreditView, ListAPIView[Any]):
 
     def get_queryset(self) -> QuerySet[Lot]:
         wallet = self.get_wallet()
-        is_current = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
-        return (
-            Lot.objects.using(wallet._state.db).filter(is_current, wallet=wallet).in_spending_order().open()
-        )
+        lots = Lot.objects.using(wallet._state.db).filter(wallet=wallet)
+        return lots.current(timezone.now()).in_spending_order()
 
 
 class _TransactionsView(CreditView):
