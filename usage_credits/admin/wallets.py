@@ -9,7 +9,6 @@ from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import NoReverseMatch, path
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from usage_credits.admin.adjustments import adjustment_view
@@ -20,7 +19,7 @@ from usage_credits.admin.manual_postings import may_post
 from usage_credits.admin.recharges import ATTEMPTS
 from usage_credits.admin.statement import chart_of, coming_table, latest_transactions
 from usage_credits.admin.tables import Table
-from usage_credits.ledger.balances import signed_balance
+from usage_credits.ledger.balances import with_balances
 from usage_credits.models import (
     Debt,
     Fulfillment,
@@ -74,7 +73,7 @@ class WalletAdmin(LedgerAdmin[Wallet]):
         css = {"all": ("usage_credits/chart.css",)}
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Wallet]:
-        return super().get_queryset(request).annotate(balance_now=signed_balance(timezone.now()))
+        return with_balances(super().get_queryset(request))
 
     def get_urls(self) -> list[Any]:
         name = f"{self.opts.app_label}_{self.opts.model_name}"

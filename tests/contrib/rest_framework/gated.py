@@ -146,6 +146,8 @@ class Renders(viewsets.ViewSet):
     @action(detail=True, methods=["post"])
     @charges_credits("img", params=lambda request, pk: {"mb": int(pk)})
     def enlarge(self, request: Any, pk: str) -> Response:
+        if "used" in request.data:
+            request.credit_charge.used(mb=request.data["used"])
         return Response({"pk": pk, "amount": request.credit_charge.amount})
 
 

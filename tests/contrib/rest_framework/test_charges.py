@@ -183,6 +183,13 @@ def test_nobody_is_not_charged() -> None:
     assert (answer.status_code, answer["Content-Type"]) == (403, "application/json")
 
 
+def test_action_is_charged_the_price_of_what_it_says_it_used() -> None:
+    user = make_user(100)
+    answer = Program(user).ask("/renders/5/enlarge/", {"used": 2})
+    assert answer.json() == {"pk": "5", "amount": 12}
+    assert_uncharged(user, 100, -12)
+
+
 def test_actions_of_viewsets_are_charged_by_what_their_url_says() -> None:
     user = make_user(100)
     program = Program(user)
